@@ -1,0 +1,1 @@
+"""Language detectors, one file per library."""

@@ -1,0 +1,1 @@
+"""Adapters: each imports the core and its own vendor, and never another adapter."""

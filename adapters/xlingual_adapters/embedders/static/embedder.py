@@ -1,0 +1,182 @@
+"""The static embedder itself: texts to pieces, pieces to a sum, the sum to length 1."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, cast
+from unicodedata import normalize
+
+import numpy as np
+from numpy.typing import NDArray
+from sentencepiece import SentencePieceProcessor
+
+from xlingual_adapters.embedders.static.format import (
+    ModelConfig,
+    Scales,
+    Table,
+    read_config,
+    read_table,
+    read_vocabulary,
+)
+from xlingual_adapters.embedders.static.pooling import sum_rows
+from xlingual_qdrant.errors import InvalidInput
+from xlingual_qdrant.ports import Vectors
+from xlingual_qdrant.schema import PROBES, EmbedderFingerprint, round_probes
+
+BUNDLED = Path(__file__).with_name("bundled")
+"""The folder of the model that ships with the library."""
+
+WINDOW_TEXTS = 4_096  # texts held as lists of pieces at once
+WINDOW_CHARACTERS = 1_000_000  # and their characters, so that long texts stay cheap too
+
+
+@dataclass(frozen=True, slots=True)
+class _Loaded:
+    vocabulary: SentencePieceProcessor
+    table: Table
+    scales: Scales
+
+
+class StaticEmbedder:
+    """Embeds texts with a model folder; safe to use from several threads.
+
+    Documents and queries are treated alike. The files are read with the first text.
+    A text of which no piece is known, or that is blank, gets the vector of the unknown
+    piece: finite, of length 1, always the same, and near to nothing in particular.
+    """
+
+    def __init__(self, folder: Path, config: ModelConfig) -> None:
+        self.folder = folder
+        self.config = config
+        # Enough for max_tokens even if all were the longest piece: the rest is never read.
+        self._max_characters = config.max_tokens * config.longest_piece
+
+    @classmethod
+    def open(cls, folder: Path | str = BUNDLED) -> StaticEmbedder:
+        """Return the embedder of a model folder; raises UnreadableFile or FormatTooNew."""
+        folder = Path(folder)
+        return cls(folder, read_config(folder))
+
+    @property
+    def dimension(self) -> int:
+        """Length of a vector."""
+        return self.config.dimension
+
+    @property
+    def max_tokens(self) -> int | None:
+        """Pieces that are read of a text."""
+        return self.config.max_tokens
+
+    @cached_property
+    def fingerprint(self) -> EmbedderFingerprint:
+        """What collections remember of this model; from the config alone if it has the probes."""
+        known = self.config.probes
+        if all(probe in known for probe in PROBES):
+            probes = [known[probe] for probe in PROBES]
+        else:
+            probes = round_probes(self.embed_documents(PROBES))
+        return EmbedderFingerprint(
+            kind="static",
+            model=self.config.name,
+            revision=self.config.revision,
+            dimension=self.dimension,
+            max_tokens=self.max_tokens,
+            probes=probes,
+        )
+
+    def embed_documents(self, texts: Sequence[str]) -> Vectors:
+        """Return float32 vectors, shape (len(texts), dimension), unit rows.
+
+        Raises InvalidInput for a text that is not Unicode (half a surrogate pair), and
+        UnreadableFile, with the first text, if a file of the model is damaged.
+        """
+        vectors = np.empty((len(texts), self.dimension), dtype=np.float32)
+        first = 0
+        for window in self._windows(texts):
+            pieces = self._pieces(window, first)
+            part = vectors[first : first + len(window)]
+            part[:] = sum_rows(self._model.table, self._model.scales, pieces)
+            self._normalise(part)
+            first += len(window)
+        return vectors
+
+    def embed_queries(self, texts: Sequence[str]) -> Vectors:
+        """Return what `embed_documents` returns: this model knows no difference."""
+        return self.embed_documents(texts)
+
+    def truncated(self, texts: Sequence[str]) -> NDArray[np.bool_]:
+        """Say of each text whether only its beginning is read, shape (len(texts),).
+
+        Texts that are too short for that are not tokenised.
+        """
+        cut = np.zeros(len(texts), dtype=np.bool_)
+        for i, text in enumerate(texts):
+            if _most_pieces(text) <= self.config.max_tokens:
+                continue
+            too_long = len(text.strip()) > self._max_characters
+            cut[i] = too_long or len(self._encode([text], i)[0]) > self.config.max_tokens
+        return cut
+
+    @cached_property
+    def _model(self) -> _Loaded:
+        vocabulary = SentencePieceProcessor(model_proto=read_vocabulary(self.folder, self.config))
+        return _Loaded(vocabulary, *read_table(self.folder, self.config))
+
+    def _windows(self, texts: Sequence[str]) -> Iterator[list[str]]:
+        """Yield the texts in order, each cut to what may be read, a bounded number at once."""
+        limit = self._max_characters
+        window: list[str] = []
+        characters = 0
+        for text in texts:
+            window.append(text if len(text) <= limit else text.lstrip()[:limit])
+            characters += len(window[-1])
+            if len(window) >= WINDOW_TEXTS or characters >= WINDOW_CHARACTERS:
+                yield window
+                window, characters = [], 0
+        if window:
+            yield window
+
+    def _pieces(self, texts: list[str], first: int) -> list[list[int]]:
+        """Return the pieces of each text, at least one and at most max_tokens."""
+        most, unknown = self.config.max_tokens, [self.config.unknown_piece]
+        return [pieces[:most] or unknown for pieces in self._encode(texts, first)]
+
+    def _encode(self, texts: list[str], first: int) -> list[list[int]]:
+        """Return all pieces of each text; `first` numbers the texts in a message."""
+        vocabulary = cast(Any, self._model.vocabulary)
+        try:
+            return vocabulary.encode(texts, num_threads=1)
+        except (RuntimeError, TypeError, UnicodeEncodeError):
+            # SentencePiece says neither which text it was nor what is wrong with it.
+            for number, text in enumerate(texts, first):
+                _check(text, number)
+            raise
+
+    def _normalise(self, sums: Vectors) -> None:
+        lengths = np.sqrt(np.square(sums).sum(axis=1))
+        for i in np.flatnonzero(lengths == 0):  # rows may cancel each other out
+            row = self.config.unknown_piece
+            sums[i] = self._model.table[row] * self._model.scales[row]
+            lengths[i] = np.sqrt(np.square(sums[i]).sum())
+        sums /= lengths[:, None]
+
+
+def _most_pieces(text: str) -> int:
+    """Return a bound: one piece per normalised character, and the mark of the beginning."""
+    normal = text if text.isascii() else normalize("NFKC", text).casefold()
+    return len(normal) + 1
+
+
+def _check(text: object, number: int) -> None:
+    if not isinstance(text, str):
+        raise InvalidInput(f"text {number} is not a string but {type(text).__name__}")
+    try:
+        text.encode()
+    except UnicodeEncodeError as exc:
+        raise InvalidInput(
+            f"text {number} has half a surrogate pair, U+{ord(text[exc.start]):04X}, at character"
+            f" {exc.start}; decode it properly, or replace it by U+FFFD"
+        ) from None

@@ -1,0 +1,416 @@
+"""Collection: what an application holds. Texts go in, texts come out, in any language."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
+from types import TracebackType
+from typing import Any, Literal, Self, TypeAlias, overload
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from xlingual_qdrant.documents import CollectionInfo, Document, Hit, WriteReceipt, WriteReport
+from xlingual_qdrant.errors import UsageError
+from xlingual_qdrant.filter_syntax import parse
+from xlingual_qdrant.filters import Filter, combine, language_filter
+from xlingual_qdrant.languages import split_langs
+from xlingual_qdrant.opening import open_or_create
+from xlingual_qdrant.ports import (
+    Embedder,
+    LanguageDetector,
+    Store,
+    StoredCollection,
+    Vectors,
+)
+from xlingual_qdrant.schema import CollectionSchema
+from xlingual_qdrant.settings import (
+    Settings,
+    load_detector,
+    load_settings,
+    load_store,
+)
+from xlingual_qdrant.writing import (
+    DocumentLike,
+    IfExists,
+    Prepared,
+    batches,
+    embedder_of,
+    prepare,
+    query_vectors,
+)
+
+Langs: TypeAlias = str | Sequence[str]
+"""Language tags wanted, or with a leading "!" unwanted: `["fr", "de"]`, `"!en"`."""
+
+BATCH = 4096
+
+
+class Collection:
+    """Texts in many languages, and questions to them.
+
+    `Collection.open` takes names and settings; the constructor takes ready parts:
+    stored: the place of the documents. embedder: None for a collection of ready vectors, or
+    where only documents are read. load_detector: called when the first text without a language
+    comes; may return None. store: lets `drop` work; it is closed with the collection if
+    `owns_store`. store_name: for `info`.
+    """
+
+    def __init__(
+        self,
+        stored: StoredCollection,
+        embedder: Embedder | None = None,
+        *,
+        load_detector: Callable[[], LanguageDetector | None] = lambda: None,
+        store: Store | None = None,
+        owns_store: bool = False,
+        store_name: str = "",
+    ) -> None:
+        self.stored = stored
+        self.embedder = embedder
+        self._load_detector = load_detector
+        self._store = store
+        self._owns_store = owns_store
+        self._store_name = store_name or type(stored).__name__
+
+    @classmethod
+    def open(
+        cls,
+        name: str | None = None,
+        *,
+        settings: str | os.PathLike[str] | Settings | None = None,
+        store: str | Store | None = None,
+        embedder: str | Embedder | None = None,
+        schema: CollectionSchema | Mapping[str, Any] | None = None,
+        create: bool = True,
+    ) -> Self:
+        """Open a collection, and create it if it is missing.
+
+        name: default `collection` of the settings. settings: a file, ready `Settings`, or found
+        as `load_settings` does. store, embedder: a name from the settings, or a ready object
+        (which stays open when the collection is closed). schema: what a new collection declares,
+        such as `{"fields": {"priority": "integer"}}`; with a `dimension` it is a collection of
+        ready vectors, without an embedder.
+
+        Raises CollectionMissing with `create=False`, EmbedderMismatch if the collection was made
+        with another embedder, SchemaMismatch, SettingsError, UnknownName, StoreError.
+        """
+        if isinstance(schema, CollectionSchema):
+            name = name or schema.name
+            schema = schema.model_dump(exclude_unset=True)
+        wanted = dict(schema or {})
+        known = load_settings(
+            settings,
+            overrides={
+                "collection": name,
+                "store": store if isinstance(store, str) else None,
+                "embedder": embedder if isinstance(embedder, str) else None,
+            },
+        )
+        opened = (
+            load_store(None, settings=known) if store is None or isinstance(store, str) else store
+        )
+        owns = opened is not store
+        try:
+            ready = embedder if not isinstance(embedder, str) else None
+            stored, ready = open_or_create(opened, known, wanted, ready, create)
+        except BaseException:
+            if owns:
+                opened.close()
+            raise
+        return cls(
+            stored,
+            ready,
+            load_detector=lambda: load_detector(None, settings=known),
+            store=opened,
+            owns_store=owns,
+            store_name=known.store if owns else "",
+        )
+
+    @property
+    def name(self) -> str:
+        """What the collection is called in its store."""
+        return self.stored.schema.name
+
+    @property
+    def schema(self) -> CollectionSchema:
+        """What the collection was created with."""
+        return self.stored.schema
+
+    @cached_property
+    def detector(self) -> LanguageDetector | None:
+        """What guesses the language of texts that come without one; loaded at first use."""
+        return self._load_detector()
+
+    # ------------------------------------------------------------ writing
+
+    def add(
+        self,
+        documents: DocumentLike | Iterable[DocumentLike],
+        *,
+        vectors: Iterable[ArrayLike] | None = None,
+        if_exists: IfExists = "replace",
+        batch_size: int | None = None,
+    ) -> WriteReport:
+        """Insert documents, or update those whose id is known; return what was done.
+
+        documents: Documents, dicts (`text`, and `id`, `lang`, `metadata` as far as known), texts,
+        or one of them; any iterable, streamed in batches. A text without a language gets a
+        detected one. What is there with the same content is neither embedded nor written.
+        vectors: ready ones in the same order, shape (n, dimension), of any length but zero; they
+        are normalised. if_exists: "replace", "skip" (leave what is there) or "error"
+        (DocumentExists, before the batch is written). batch_size: documents embedded and written
+        at once, default 4,096.
+
+        Raises InvalidDocument with the position of the document, and InvalidVectors; batches
+        before the faulty one are stored.
+        """
+        report = WriteReport()
+        size = _positive("batch_size", batch_size or BATCH)
+        for checked, given in batches(documents, vectors, self.schema, size):
+            prepared = self.prepare(checked, vectors=given, if_exists=if_exists)
+            self.commit(prepared)
+            report = prepared.added_to(report)
+        return report
+
+    def prepare(
+        self,
+        documents: Sequence[Document],
+        *,
+        vectors: Vectors | None = None,
+        if_exists: IfExists = "replace",
+    ) -> Prepared:
+        """Do all that comes before writing: compare, detect languages, embed.
+
+        documents: checked ones. vectors: unit rows. Together with `commit` this is `add` in
+        two steps, which a pipeline can overlap. Safe from several threads.
+        """
+        return prepare(
+            self.stored,
+            documents,
+            embedder=self.embedder,
+            detector=lambda: self.detector,
+            vectors=vectors,
+            if_exists=if_exists,
+        )
+
+    def commit(self, prepared: Prepared) -> WriteReceipt:
+        """Write what was prepared; durable on return."""
+        if not prepared.documents:
+            return WriteReceipt(0, 0)
+        return self.stored.write(prepared.documents, prepared.vectors)
+
+    def delete(
+        self,
+        ids: str | Iterable[str] | None = None,
+        *,
+        where: Filter | str | None = None,
+        langs: Langs | None = None,
+    ) -> int:
+        """Delete by ids, or all that match; return how many there were.
+
+        Without any condition it is an error: `drop` removes a collection.
+        """
+        condition = _condition(where, langs)
+        if ids is not None:
+            if condition is not None:
+                raise UsageError("delete takes either ids or a condition, not both")
+            return self.stored.delete([ids] if isinstance(ids, str) else list(ids))
+        if condition is None:
+            raise UsageError("delete needs ids, where or langs; to remove a collection use drop()")
+        return self.stored.delete_where(condition)
+
+    def drop(self) -> None:
+        """Remove the collection with all its documents, for good, and close it."""
+        if self._store is None:
+            raise UsageError("this Collection was made without its store; use store.drop(name)")
+        name = self.name
+        self.stored.close()
+        self._store.drop(name)
+        self.close()
+
+    def repair(self) -> int:
+        """Embed documents again whose vectors are damaged; return how many there were."""
+        damaged = self.stored.damaged_ids()
+        for start in range(0, len(damaged), BATCH):
+            there = self.stored.fetch(damaged[start : start + BATCH])
+            documents = [document for document in there if document is not None]
+            texts = [document.text for document in documents]
+            self.stored.write(documents, self._embedder().embed_documents(texts))
+        return len(damaged)
+
+    # ------------------------------------------------------------ asking
+
+    def search(
+        self,
+        query: str | ArrayLike,
+        *,
+        k: int = 10,
+        langs: Langs | None = None,
+        where: Filter | str | None = None,
+        min_score: float | None = None,
+        exact: bool = False,
+    ) -> list[Hit]:
+        """Return the documents nearest in meaning, best first.
+
+        query: a text in any language, or a vector of shape (dimension,). k: most hits wanted.
+        langs: tags wanted, or unwanted with a leading "!". where: a filter, or one in text form
+        ('price < 10 and brand in (a, b)'). Both apply before the nearest are chosen: fewer
+        than k hits come back only when fewer documents match. min_score: cosine, -1 to 1.
+        exact: no index that may miss some.
+        """
+        queries = [query] if isinstance(query, str) else [np.asarray(query)]
+        [hits] = self.search_many(
+            queries, k=k, langs=langs, where=where, min_score=min_score, exact=exact
+        )
+        return hits
+
+    def search_many(
+        self,
+        queries: Iterable[str] | Iterable[ArrayLike],
+        *,
+        k: int = 10,
+        langs: Langs | None = None,
+        where: Filter | str | None = None,
+        min_score: float | None = None,
+        exact: bool = False,
+    ) -> list[list[Hit]]:
+        """Return the hits of each query, as `search` does, faster than one by one.
+
+        queries: texts, or vectors of shape (n, dimension).
+        """
+        _positive("k", k)
+        vectors = query_vectors(queries, self.schema, self.embedder)
+        if not len(vectors):
+            return []
+        found = self.stored.search(vectors, k, where=_condition(where, langs), exact=exact)
+        if min_score is None:
+            return found
+        return [[hit for hit in hits if hit.score >= min_score] for hits in found]
+
+    def _embedder(self) -> Embedder:
+        return embedder_of(self.schema, self.embedder, "vectors instead of texts")
+
+    # ------------------------------------------------------------ reading
+
+    def get(self, id: str) -> Document | None:
+        """Return the document with this id, or None."""
+        return self.stored.fetch([id])[0]
+
+    def get_many(self, ids: Iterable[str]) -> list[Document | None]:
+        """Return the documents in the order of the ids, None where there is none."""
+        return self.stored.fetch(list(ids))
+
+    @overload
+    def documents(
+        self,
+        *,
+        langs: Langs | None = None,
+        where: Filter | str | None = None,
+        with_vectors: Literal[False] = False,
+    ) -> Iterator[Document]: ...
+
+    @overload
+    def documents(
+        self,
+        *,
+        langs: Langs | None = None,
+        where: Filter | str | None = None,
+        with_vectors: Literal[True],
+    ) -> Iterator[tuple[Document, NDArray[np.float32]]]: ...
+
+    def documents(
+        self,
+        *,
+        langs: Langs | None = None,
+        where: Filter | str | None = None,
+        with_vectors: bool = False,
+    ) -> Iterator[Document] | Iterator[tuple[Document, NDArray[np.float32]]]:
+        """Return all documents that match, ordered by id, streamed.
+
+        with_vectors: return pairs of document and vector, shape (dimension,).
+        """
+        batches = self.stored.scan(_condition(where, langs), with_vectors=with_vectors)
+        if not with_vectors:
+            return (document for batch in batches for document in batch.documents)
+        return (
+            (document, vector)
+            for batch in batches
+            if batch.vectors is not None
+            for document, vector in zip(batch.documents, batch.vectors, strict=True)
+        )
+
+    def count(self, *, langs: Langs | None = None, where: Filter | str | None = None) -> int:
+        """Return how many documents match; all without a condition."""
+        return self.stored.count(_condition(where, langs))
+
+    def languages(self) -> dict[str, int]:
+        """Return the number of documents per language, most frequent first."""
+        counts = self.stored.count_by_language()
+        return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+
+    def __len__(self) -> int:
+        return self.count()
+
+    def __contains__(self, id: object) -> bool:
+        return isinstance(id, str) and self.get(id) is not None
+
+    # ------------------------------------------------------------ keeping house
+
+    def info(self) -> CollectionInfo:
+        """Return facts: counts, languages, dimension, embedder, place."""
+        schema, languages = self.schema, self.languages()
+        return CollectionInfo(
+            name=schema.name,
+            count=sum(languages.values()),
+            languages=languages,
+            dimension=schema.dimension,
+            embedder=str(schema.embedder) if schema.embedder else None,
+            store=self._store_name,
+            fields={**schema.fields},
+            format_version=schema.format_version,
+            place=self.stored.describe(),
+        )
+
+    def compact(self) -> None:
+        """Give back the room of deleted and replaced documents, and renew indexes."""
+        self.stored.compact()
+
+    def flush(self) -> None:
+        """Return when everything written is durable."""
+        self.stored.flush()
+
+    def close(self) -> None:
+        """Release files, locks and connections. Closing twice is harmless."""
+        self.stored.close()
+        if self._owns_store and self._store is not None:
+            self._store.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<Collection '{self.name}' in {self._store_name}>"
+
+
+def _condition(where: Filter | str | None, langs: Langs | None) -> Filter | None:
+    """Return both conditions as one filter; None without any."""
+    tags = [langs] if isinstance(langs, str) else langs or []
+    return combine(
+        language_filter(*split_langs(tags)), parse(where) if isinstance(where, str) else where
+    )
+
+
+def _positive(name: str, value: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise UsageError(f"{name} must be a whole number of at least 1, got {value!r}")
+    return value

@@ -1,0 +1,212 @@
+"""A file, whatever it is, becomes a format and a stream of bytes."""
+
+from __future__ import annotations
+
+import io
+import os
+import stat
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import IO, BinaryIO, Literal, Self, TypeAlias, cast, get_args
+
+from xlingual_qdrant.errors import FileUnavailable, UnreadableFile, UsageError, did_you_mean
+from xlingual_qdrant.ingest.gzip_stream import (
+    GZIP_SIGNATURE,
+    GzipDamaged,
+    GzipTruncated,
+    decompress,
+)
+from xlingual_qdrant.ingest.lines import BLOCK, regroup
+
+Format: TypeAlias = Literal["jsonl", "csv", "tsv", "txt", "parquet"]
+
+FORMATS: tuple[Format, ...] = get_args(Format)
+STDIN = "-"
+
+_UTF8_BOM = b"\xef\xbb\xbf"
+_WIDE_BOMS = (b"\xff\xfe", b"\xfe\xff", b"\x00\x00\xfe\xff")
+_SIGNATURES = {
+    b"PK\x03\x04": "a zip archive or a spreadsheet (.xlsx); unpack it, or save it as CSV",
+    b"PK\x05\x06": "an empty zip archive",
+    b"PAR1": "a Parquet file; give it the ending .parquet",
+    GZIP_SIGNATURE: "gzip inside gzip; unpack it once",
+}
+
+
+class OpenedFile:
+    """An open file of a known format. Close it, or use it in a `with` statement.
+
+    name: as given by the caller. size: bytes on disk, None for a pipe.
+    compressed: it begins with the signature of gzip, whatever its name says.
+    """
+
+    def __init__(self, name: str, raw: BinaryIO, format: Format, size: int | None) -> None:
+        self.name, self.format, self.size = name, format, size
+        self.bytes_read = 0
+        self._raw = raw
+        self._head = self._read(len(GZIP_SIGNATURE))
+        while len(self._head) == 1 and (more := self._read(1)):
+            self._head += more
+        self.compressed = self._head == GZIP_SIGNATURE
+
+    def chunks(self, *, verify: bool = True) -> Iterator[bytes]:
+        """Yield the text of the file, unpacked, without a UTF-8 signature, in large pieces.
+
+        verify: read a gzip file to its end first, so that nothing of one with a wrong
+        checksum is used; a pipe cannot be read twice, and is checked on the way only.
+        Raises UnreadableFile, at the beginning or where the damage is.
+        """
+        if verify and self.compressed and self.size is not None:
+            self._verify()
+        first = True
+        for chunk in regroup(self._unpacked(), BLOCK):
+            yield self._text_start(chunk) if first else chunk
+            first = False
+
+    @contextmanager
+    def random_access(self) -> Iterator[IO[bytes]]:
+        """Give the unpacked file as one that can be sought, through a temporary file if need be."""
+        if self.size is not None and not self.compressed:
+            self._raw.seek(0)
+            yield self._raw
+            return
+        with tempfile.TemporaryFile(prefix="xlingual-") as unpacked:
+            for chunk in self._unpacked():
+                unpacked.write(chunk)
+            unpacked.seek(0)
+            yield unpacked
+
+    def close(self) -> None:
+        """Close the file."""
+        self._raw.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _read(self, size: int) -> bytes:
+        try:
+            data = self._raw.read(size)
+        except OSError as exc:
+            raise UnreadableFile(self.name, "format", f"reading failed: {exc.strerror}") from exc
+        self.bytes_read += len(data)
+        return data
+
+    def _next(self, size: int) -> bytes:
+        """Read on, beginning with the bytes that were looked at to find the signature."""
+        head, self._head = self._head, b""
+        return head or self._read(size)
+
+    def _unpacked(self) -> Iterator[bytes]:
+        if not self.compressed:
+            while chunk := self._next(BLOCK):
+                yield chunk
+            return
+        try:
+            yield from decompress(self._next)
+        except GzipTruncated as exc:
+            raise UnreadableFile(
+                self.name,
+                "gzip",
+                "the gzip stream ends early, its end is missing; rows before that are complete",
+            ) from exc
+        except GzipDamaged as exc:
+            raise UnreadableFile(self.name, "gzip", str(exc)) from exc
+
+    def _verify(self) -> None:
+        try:
+            for _ in decompress(self._next):
+                pass
+        except GzipTruncated:
+            pass  # met again, and reported, behind the complete lines
+        except GzipDamaged as exc:
+            detail = f"{exc}; nothing of it was used"
+            raise UnreadableFile(self.name, "gzip", detail) from exc
+        self._raw.seek(0)
+        self.bytes_read = 0
+
+    def _text_start(self, start: bytes) -> bytes:
+        if start.startswith(_WIDE_BOMS):
+            raise UnreadableFile(
+                self.name,
+                "encoding",
+                "it is UTF-16 or UTF-32; convert it, for example: iconv -f UTF-16 -t UTF-8",
+            )
+        for signature, what in _SIGNATURES.items():
+            if start.startswith(signature):
+                raise UnreadableFile(self.name, "format", f"this is {what}")
+        return start.removeprefix(_UTF8_BOM)
+
+
+def open_source(source: str | os.PathLike[str], format: Format | None = None) -> OpenedFile:
+    """Open a file, or standard input for "-".
+
+    format: for names without a known ending; the default of standard input is jsonl.
+    Raises FileUnavailable, and UnreadableFile for a folder or an unknown format.
+    """
+    name = os.fspath(source)
+    if name == STDIN:
+        return OpenedFile(name, _stdin(), format or "jsonl", None)
+    try:
+        found = Path(name).stat()
+        if stat.S_ISDIR(found.st_mode):
+            raise UnreadableFile(name, "directory", "this is a folder; name the files in it")
+        known = format or format_of(name)
+        # Unbuffered: the pieces are large, and a pipe that is interrupted holds no lock.
+        raw = cast(BinaryIO, Path(name).open("rb", buffering=0))
+    except FileNotFoundError as exc:
+        raise FileUnavailable(name, f"there is no such file.{_neighbour(name)}") from exc
+    except (OSError, ValueError) as exc:
+        detail = exc.strerror if isinstance(exc, OSError) else str(exc)
+        raise FileUnavailable(name, f"the file cannot be opened: {detail}") from exc
+    return OpenedFile(name, raw, known, found.st_size if stat.S_ISREG(found.st_mode) else None)
+
+
+def format_of(name: str) -> Format:
+    """Return the format that the ending of a name says, without regard to case.
+
+    Raises UnreadableFile for any other ending.
+    """
+    ending = name.lower().removesuffix(".gz").rpartition(".")[2]
+    for known in FORMATS:
+        if ending == known and "." in name:
+            return known
+    endings = ", ".join("." + known for known in FORMATS)
+    raise UnreadableFile(
+        name, "format", f"the ending says no known format: {endings}, each also with .gz"
+    )
+
+
+def checked_format(format: str | None) -> Format | None:
+    """Return the name of a format; raises UsageError if there is none of that name."""
+    if format is None or format in FORMATS:
+        return format
+    known = ", ".join(FORMATS)
+    raise UsageError(f"no format is called '{format}'.{did_you_mean(format, FORMATS)} One of {known}")
+
+
+def _stdin() -> BinaryIO:
+    """Return standard input without the lock of `sys.stdin`, which must not be held at exit."""
+    try:
+        return cast(BinaryIO, open(sys.stdin.fileno(), "rb", buffering=0, closefd=False))  # noqa: PTH123, SIM115
+    except (io.UnsupportedOperation, AttributeError):  # replaced by an object in memory
+        return sys.stdin.buffer
+
+
+def _neighbour(name: str) -> str:
+    folder = Path(name).parent
+    try:
+        return did_you_mean(Path(name).name, os.listdir(folder))  # noqa: PTH208
+    except OSError:
+        return ""

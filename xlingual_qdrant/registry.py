@@ -1,0 +1,102 @@
+"""Finds adapters by kind, through the entry points that any package may declare."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any, Literal, TypeAlias, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from xlingual_qdrant.errors import MissingExtra, SettingsError, UnknownName, did_you_mean
+from xlingual_qdrant.ports import DetectorPlugin, EmbedderPlugin, Plugin, StorePlugin
+
+Role: TypeAlias = Literal["store", "embedder", "detector"]
+
+GROUPS: dict[Role, str] = {
+    "store": "xlingual_qdrant.stores",
+    "embedder": "xlingual_qdrant.embedders",
+    "detector": "xlingual_qdrant.detectors",
+}
+_PLUGIN_TYPES: dict[Role, type[Plugin]] = {
+    "store": StorePlugin,
+    "embedder": EmbedderPlugin,
+    "detector": DetectorPlugin,
+}
+
+PluginT = TypeVar("PluginT", StorePlugin, EmbedderPlugin, DetectorPlugin)
+
+
+@dataclass(frozen=True, slots=True)
+class Installed:
+    """An adapter that is installed: its role, kind, the package and object that provide it."""
+
+    role: Role
+    kind: str
+    package: str
+    target: str
+
+
+def installed() -> list[Installed]:
+    """Return all adapters, by role and kind; nothing is imported."""
+    return [
+        Installed(role, point.name, point.dist.name if point.dist else "?", point.value)
+        for role, group in GROUPS.items()
+        for point in sorted(entry_points(group=group), key=lambda point: point.name)
+    ]
+
+
+def plugin(role: Role, kind: str, expected: type[PluginT]) -> PluginT:
+    """Load the adapter of a kind.
+
+    Raises UnknownName if no package provides it, SettingsError if two do or if what
+    they provide is no plug-in, MissingExtra if a package that it needs is not there.
+    """
+    match [point for point in entry_points(group=GROUPS[role]) if point.name == kind]:
+        case [point]:
+            loaded = _import(role, point)
+        case []:
+            known = sorted({point.name for point in entry_points(group=GROUPS[role])})
+            raise UnknownName(f"{role} kind", kind, known)
+        case many:
+            packages = ", ".join(point.dist.name if point.dist else "?" for point in many)
+            raise SettingsError(f"{role} kind '{kind}' is provided by {packages}; uninstall one")
+    if not isinstance(loaded, expected):
+        raise SettingsError(
+            f"{role} kind '{kind}' names {type(loaded).__name__}, not a {expected.__name__}"
+        )
+    return loaded
+
+
+def _import(role: Role, point: EntryPoint) -> object:
+    try:
+        return point.load()
+    except ModuleNotFoundError as exc:
+        raise MissingExtra(f"{role} kind '{point.name}'", exc.name or "?", point.name) from exc
+
+
+ModelT = TypeVar("ModelT", bound=BaseModel)
+
+
+def check_settings(model: type[ModelT], values: Mapping[str, Any], where: str) -> ModelT:
+    """Return values as the settings of a part; raises SettingsError with the place of the fault.
+
+    Values are not repeated in the message: one of them may be a secret.
+    """
+    try:
+        return model.model_validate(dict(values))
+    except ValidationError as exc:
+        raise SettingsError(explain(exc, model, where)) from None
+
+
+def explain(exc: ValidationError, model: type[BaseModel], where: str) -> str:
+    """Return the first fault of a validation in words, without the value that was given."""
+    fault = exc.errors(include_input=False, include_url=False)[0]
+    place = ".".join(str(part) for part in fault["loc"])
+    path = f"{where}.{place}" if where and place else where or place
+    if fault["type"] == "extra_forbidden":
+        known = [name for name in model.model_fields if not name.startswith("_")]
+        hint = did_you_mean(str(fault["loc"][-1]), known)
+        return f"unknown setting '{path}'.{hint} There are: {', '.join(known)}"
+    return f"setting '{path}': {fault['msg']}"

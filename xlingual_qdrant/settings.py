@@ -1,0 +1,302 @@
+"""Settings: where they come from, which wins, and what is wrong with them.
+
+Order: arguments, environment (`XLINGUAL_STORE`, `XLINGUAL_STORES__PROD__API_KEY`), the
+file that was named, else `xlingual.toml` in the current folder or a parent, defaults.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple, TypeAlias, cast
+
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, ValidationError
+
+from xlingual_qdrant.errors import SettingsError, UnknownName, did_you_mean
+from xlingual_qdrant.ports import (
+    DetectorPlugin,
+    Embedder,
+    EmbedderPlugin,
+    LanguageDetector,
+    Store,
+    StorePlugin,
+)
+from xlingual_qdrant.registry import Role, check_settings, explain, installed, plugin
+from xlingual_qdrant.schema import FieldType, check_name
+
+FILE_NAME = "xlingual.toml"
+PREFIX = "XLINGUAL_"
+NOT_SETTINGS = ("XLINGUAL_TEST_", "XLINGUAL_CONFIG")
+"""Variables of the same prefix that are no settings."""
+
+Section: TypeAlias = dict[str, Any]
+Sections: TypeAlias = dict[str, Section]
+
+
+class Settings(BaseModel):
+    """What to open, and where. Sections are checked by the adapter that their `kind` names."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    collection: str = "documents"
+    store: str = "local"
+    embedder: str = "bundled"
+    detector: str = "default"
+    """A name, or "none": texts without a language stay `und`."""
+    fields: dict[str, FieldType] = Field(default_factory=dict)
+    """Metadata fields that a new collection declares: typed and indexed."""
+    stores: Sections = Field(default_factory=dict)
+    embedders: Sections = Field(default_factory=dict)
+    detectors: Sections = Field(default_factory=dict)
+    _origins: dict[str, str] = PrivateAttr(default_factory=dict)
+
+    @property
+    def origins(self) -> Mapping[str, str]:
+        """Where each value came from, by dotted name: "default", a file, a variable."""
+        return self._origins
+
+
+DEFAULTS: dict[str, Any] = {
+    **{name: Settings.model_fields[name].default for name in ("collection", "store", "embedder")},
+    "detector": "default",
+    "stores": {"local": {"kind": "faiss", "path": "xlingual-data"}},
+    "embedders": {"bundled": {"kind": "static"}},
+    "detectors": {"default": {"kind": "py3langid"}},
+}
+_SECTIONS: dict[Role, str] = {"store": "stores", "embedder": "embedders", "detector": "detectors"}
+
+
+class _Layer(NamedTuple):
+    """Values of one source, nested as in the file, and what to call the source."""
+
+    values: dict[str, Any]
+    origin: str
+
+
+def load_settings(
+    source: str | os.PathLike[str] | Settings | None = None,
+    *,
+    overrides: Mapping[str, str | None] | None = None,
+    environ: Mapping[str, str] | None = None,
+    folder: Path | None = None,
+) -> Settings:
+    """Return the settings in force.
+
+    source: a file, ready settings (returned with the overrides applied), or None to look for
+    `xlingual.toml` in `folder` (default: the current one) and its parents.
+    overrides: `collection`, `store`, `embedder`, `detector`; None values count as absent.
+    environ: default `os.environ`. Raises SettingsError for anything unknown or unreadable.
+    """
+    given = {name: value for name, value in (overrides or {}).items() if value is not None}
+    if isinstance(source, Settings):
+        merged = source.model_copy(update=given)
+        merged._origins = {**source.origins, **dict.fromkeys(given, "argument")}  # pyright: ignore[reportPrivateUsage]
+        return merged
+    layers = [_Layer(DEFAULTS, "default")]
+    file = Path(source) if source is not None else _find(folder or Path.cwd())
+    if file is not None:
+        layers.append(_Layer(_read(file), str(file)))
+    layers += _from_environment(os.environ if environ is None else environ, layers)
+    layers.append(_Layer(dict(given), "argument"))
+    return _merge(layers)
+
+
+def _find(folder: Path) -> Path | None:
+    candidates = (parent / FILE_NAME for parent in (folder, *folder.parents))
+    return next((file for file in candidates if file.is_file()), None)
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        values = tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as exc:
+        raise SettingsError(f"cannot read the settings file {file}: {exc.strerror}") from exc
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
+        raise SettingsError(f"{file} is not TOML: {exc}") from exc
+    # A path in a file means the same from whichever folder the file was found.
+    for section in _sections(values):
+        if isinstance(section.get("path"), str):
+            section["path"] = str(file.parent / section["path"])
+    return values
+
+
+def _sections(values: Mapping[str, Any]) -> Iterator[Section]:
+    for group in _SECTIONS.values():
+        named = values.get(group)
+        if isinstance(named, dict):
+            parts = cast("dict[str, object]", named).values()
+            yield from (cast(Section, part) for part in parts if isinstance(part, dict))
+
+
+def _from_environment(environ: Mapping[str, str], lower: list[_Layer]) -> Iterator[_Layer]:
+    """Yield a layer for each variable, so that each has an origin of its own."""
+    for variable, value in sorted(environ.items()):
+        if not variable.startswith(PREFIX) or variable.startswith(NOT_SETTINGS):
+            continue
+        first, *rest = variable.removeprefix(PREFIX).lower().split("__")
+        if first not in Settings.model_fields or (len(rest) == 0) == (first in _groups()):
+            raise SettingsError(
+                f"the variable {variable} names no setting."
+                f"{did_you_mean(first, Settings.model_fields)}"
+                f" There are: {', '.join(PREFIX + name.upper() for name in Settings.model_fields)}"
+                " (sections as XLINGUAL_STORES__NAME__KEY)"
+            )
+        if rest and first != "fields":
+            rest[0] = _spelled(rest[0], first, lower)
+        nested: Any = value
+        for part in reversed((first, *rest)):
+            nested = {part: nested}
+        yield _Layer(nested, variable)
+
+
+def _groups() -> tuple[str, ...]:
+    return (*_SECTIONS.values(), "fields")
+
+
+def _spelled(name: str, group: str, lower: list[_Layer]) -> str:
+    """Return a section's name as files spell it: variables have no lower case and no dash."""
+    known = {key for layer in lower for key in cast(Sections, layer.values.get(group, {}))}
+    return next((key for key in known if key.lower().replace("-", "_") == name), name)
+
+
+def _merge(layers: list[_Layer]) -> Settings:
+    values: dict[str, Any] = {}
+    origins: dict[str, str] = {}
+    for layer in layers:
+        for name, value in layer.values.items():
+            if name in _SECTIONS.values() and isinstance(value, dict):
+                named = cast("dict[str, object]", value)
+                _merge_sections(values.setdefault(name, {}), named, name, layer.origin, origins)
+            elif name == "fields" and isinstance(value, dict):
+                fields = cast("dict[str, object]", value)
+                values["fields"] = {**values.get("fields", {}), **fields}
+                origins.update({f"fields.{key}": layer.origin for key in fields})
+            else:
+                values[name] = value
+                origins[name] = layer.origin
+    try:
+        settings = Settings.model_validate(values)
+    except ValidationError as exc:
+        name = str(exc.errors()[0]["loc"][0])
+        message = explain(exc, Settings, "")
+        raise SettingsError(f"{message} (from {origins.get(name, layers[1].origin)})") from None
+    check_name(settings.collection)
+    settings._origins = origins  # pyright: ignore[reportPrivateUsage]
+    return settings
+
+
+def _merge_sections(
+    target: Sections, given: dict[str, object], group: str, origin: str, origins: dict[str, str]
+) -> None:
+    for name, section in given.items():
+        prefix = f"{group}.{name}"
+        if not isinstance(section, dict):
+            raise SettingsError(f"setting '{prefix}' is not a section (from {origin})")
+        values = cast(Section, section)
+        # Another kind has other keys: nothing of the section below it applies.
+        if values.get("kind", target.get(name, {}).get("kind")) != target.get(name, {}).get("kind"):
+            target[name] = {}
+            for key in [key for key in origins if key.startswith(prefix + ".")]:
+                del origins[key]
+        target[name] = {**target.get(name, {}), **values}
+        origins.update({f"{prefix}.{key}": origin for key in values})
+
+
+NameOrSettings: TypeAlias = str | Mapping[str, Any]
+
+
+def load_store(name: NameOrSettings | None = None, *, settings: Settings | None = None) -> Store:
+    """Return a store: by its name in the settings, by its kind, or from its own settings.
+
+    name: such as "prod"; a kind such as "memory"; a mapping such as
+    `{"kind": "faiss", "path": "data"}`; None takes `store` of the settings.
+    settings: found as `load_settings` does if not given.
+    Raises UnknownName, SettingsError, MissingExtra, StoreError.
+    """
+    kind, values, where = _section("store", name, settings)
+    found = plugin("store", kind, StorePlugin)
+    return found.open(check_settings(found.settings, values, where))
+
+
+def load_embedder(
+    name: NameOrSettings | None = "bundled", *, settings: Settings | None = None
+) -> Embedder:
+    """Return an embedder, named as for `load_store`; None takes `embedder` of the settings."""
+    kind, values, where = _section("embedder", name, settings)
+    found = plugin("embedder", kind, EmbedderPlugin)
+    return found.open(check_settings(found.settings, values, where))
+
+
+def load_detector(
+    name: NameOrSettings | None = "default", *, settings: Settings | None = None
+) -> LanguageDetector | None:
+    """Return a language detector, named as for `load_store`; None for the name "none"."""
+    known = settings or load_settings()
+    if (known.detector if name is None else name) == "none":
+        return None
+    kind, values, where = _section("detector", name, known)
+    found = plugin("detector", kind, DetectorPlugin)
+    return found.open(check_settings(found.settings, values, where))
+
+
+def _section(
+    role: Role, name: NameOrSettings | None, settings: Settings | None
+) -> tuple[str, Section, str]:
+    """Return the kind, the values and the dotted name of a section."""
+    if isinstance(name, Mapping):
+        return _kind(dict(name), role, f"({role})")
+    known = settings or load_settings()
+    sections = cast(Sections, getattr(known, _SECTIONS[role]))
+    chosen = cast(str, getattr(known, role)) if name is None else name
+    if chosen in sections:
+        return _kind(dict(sections[chosen]), role, f"{_SECTIONS[role]}.{chosen}")
+    kinds = [there.kind for there in installed() if there.role == role]
+    if chosen in kinds:
+        return chosen, {}, chosen
+    raise UnknownName(role, chosen, sorted({*sections, *kinds}))
+
+
+def _kind(values: Section, role: Role, where: str) -> tuple[str, Section, str]:
+    kind = values.pop("kind", None)
+    if not isinstance(kind, str):
+        kinds = ", ".join(there.kind for there in installed() if there.role == role)
+        raise SettingsError(f"setting '{where}.kind' is missing; there are: {kinds}")
+    return kind, values, where
+
+
+def masked(value: object) -> object:
+    """Return a setting as it may be shown: a secret as stars."""
+    return "**********" if isinstance(value, SecretStr) else value
+
+
+def effective(settings: Settings) -> list[tuple[str, object, str]]:
+    """Return every setting in force: dotted name, value with secrets masked, origin."""
+    rows: list[tuple[str, object, str]] = []
+    for name in ("collection", "store", "embedder", "detector"):
+        rows.append((name, getattr(settings, name), settings.origins.get(name, "default")))
+    for name, kind in settings.fields.items():
+        rows.append((f"fields.{name}", kind, settings.origins.get(f"fields.{name}", "default")))
+    for role, group in _SECTIONS.items():
+        for section, values in cast(Sections, getattr(settings, group)).items():
+            for key, value in values.items():
+                path = f"{group}.{section}.{key}"
+                shown = "**********" if _is_secret(role, values, key) else value
+                rows.append((path, shown, settings.origins.get(path, "default")))
+    return rows
+
+
+def _is_secret(role: Role, values: Section, key: str) -> bool:
+    """Say whether a key holds a secret: its adapter knows, else its name tells."""
+    if any(word in key.lower() for word in ("key", "token", "secret", "password")):
+        return True
+    kinds: dict[Role, Any] = {
+        "store": StorePlugin,
+        "embedder": EmbedderPlugin,
+        "detector": DetectorPlugin,
+    }
+    if not any(there.role == role and there.kind == values.get("kind") for there in installed()):
+        return False
+    field = plugin(role, values["kind"], kinds[role]).settings.model_fields.get(key)
+    return field is not None and "SecretStr" in str(field.annotation)

@@ -1,0 +1,179 @@
+"""What makes a document acceptable, said once for the API and for files.
+
+The rules: nothing is altered or guessed silently; what cannot be kept as it is, is
+refused with a reason of the closed vocabulary in `errors.Reason`.
+"""
+
+from __future__ import annotations
+
+import math
+import unicodedata
+from collections.abc import Mapping
+from typing import Any
+
+from xlingual_qdrant.documents import Document, JsonValue
+from xlingual_qdrant.errors import InvalidDocument
+from xlingual_qdrant.languages import UnknownLanguage, canonical
+
+MAX_TEXT = 1_000_000
+"""Code points of a text; longer ones are refused, not cut."""
+MAX_ID = 10_000
+"""Code points of an id."""
+MAX_DEPTH = 100
+"""Levels of nesting in metadata."""
+INT64 = range(-(2**63), 2**63)
+
+_INVISIBLE = {"Cc", "Cf", "Zs", "Zl", "Zp"}
+
+
+def check_text(value: object) -> str:
+    """Return a text that can be stored, as it is; raises InvalidDocument."""
+    if value is None:
+        raise InvalidDocument("empty", "the text is null")
+    if not isinstance(value, str):
+        raise InvalidDocument("type", f"the text is not a string but {_kind(value)}")
+    if len(value) > MAX_TEXT:
+        raise InvalidDocument(
+            "too-long", f"the text has {len(value):,} characters, at most {MAX_TEXT:,} are kept"
+        )
+    # Nearly every text shows a letter at once; the categories are for the others.
+    if not value[:1].isalnum() and all(unicodedata.category(c) in _INVISIBLE for c in value):
+        raise InvalidDocument("empty", "the text is empty or has no visible character")
+    return _check_string(value, "the text")
+
+
+def check_id(value: object) -> str:
+    """Return an id as a string, "" if one is to be made; raises InvalidDocument."""
+    if value is None or value == "":
+        return ""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    if not isinstance(value, str):
+        raise InvalidDocument("type", f"the id is not a string or integer but {_kind(value)}")
+    if len(value) > MAX_ID:
+        raise InvalidDocument("too-long", f"the id has {len(value):,} characters, limit {MAX_ID:,}")
+    return _check_string(value, "the id")
+
+
+def check_lang(value: object) -> str:
+    """Return the canonical tag, "" if none was given; raises InvalidDocument."""
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise InvalidDocument("language", f"the language is not a string but {_kind(value)}")
+    if not value.strip():
+        return ""
+    try:
+        return canonical(value)
+    except UnknownLanguage as exc:
+        raise InvalidDocument("language", str(exc)) from exc
+
+
+def check_metadata(value: object) -> Mapping[str, JsonValue]:
+    """Return metadata that JSON and every store can hold exactly; raises InvalidDocument."""
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping):
+        raise InvalidDocument("type", f"the metadata is not an object but {_kind(value)}")
+    _check_json(value, "metadata", 0)  # pyright: ignore[reportUnknownArgumentType]
+    return value  # pyright: ignore[reportUnknownVariableType]
+
+
+def make_document(text: object, id: object, lang: object, metadata: object) -> Document:
+    """Return the document of four raw values; raises InvalidDocument for the first bad one."""
+    tag = check_lang(lang)
+    return Document(
+        text=check_text(text),
+        id=check_id(id),
+        lang=tag or "und",
+        metadata=check_metadata(metadata),
+        lang_source="declared" if tag else None,
+    )
+
+
+def to_document(value: Document | Mapping[str, Any] | str) -> Document:
+    """Return a document for anything that people have: a Document, a dict, a text.
+
+    A dict has `text`, and may have `id`, `lang`, `metadata`, nothing else.
+    Raises InvalidDocument.
+    """
+    match value:
+        case Document():
+            declared = value.lang if value.lang_source == "declared" else None
+            checked = make_document(value.text, value.id, declared, value.metadata)
+            if value.lang_source != "detected":
+                return checked
+            return Document(
+                checked.text,
+                checked.id,
+                check_lang(value.lang) or "und",
+                checked.metadata,
+                "detected",
+                value.lang_confidence,
+            )
+        case str():
+            return make_document(value, None, None, None)
+        case Mapping():
+            unknown = [key for key in value if key not in ("id", "text", "lang", "metadata")]
+            if unknown:
+                raise InvalidDocument(
+                    "field",
+                    f"unknown key {unknown[0]!r}: a document has text, id, lang and metadata;"
+                    " put further values into metadata",
+                )
+            if "text" not in value:
+                raise InvalidDocument("field", "there is no key 'text'")
+            return make_document(
+                value["text"], value.get("id"), value.get("lang"), value.get("metadata")
+            )
+        case _:
+            raise InvalidDocument("type", f"a document is a text or a dict, not {_kind(value)}")
+
+
+def _check_string(value: str, what: str) -> str:
+    try:
+        value.encode()
+    except UnicodeEncodeError as exc:
+        raise InvalidDocument(
+            "surrogate",
+            f"{what} has half a surrogate pair, U+{ord(value[exc.start]):04X},"
+            f" at character {exc.start}",
+        ) from None
+    return value
+
+
+def _check_json(value: object, where: str, depth: int) -> None:
+    match value:
+        case None | bool():
+            return
+        case str():
+            _check_string(value, where)
+        case int():
+            if value not in INT64:
+                raise InvalidDocument("type", f"{where}: an integer beyond 64 bits")
+        case float():
+            if not math.isfinite(value):
+                raise InvalidDocument("type", f"{where}: {value} is not a finite number")
+        case list() | tuple():
+            _check_depth(where, depth)
+            for element in value:  # pyright: ignore[reportUnknownVariableType]
+                _check_json(element, where, depth + 1)  # pyright: ignore[reportUnknownArgumentType]
+        case Mapping():
+            _check_depth(where, depth)
+            for key, element in value.items():  # pyright: ignore[reportUnknownVariableType]
+                if not isinstance(key, str):
+                    raise InvalidDocument("type", f"{where}: the key {key!r} is not a string")
+                _check_string(key, f"{where}: a key")
+                name = key if depth == 0 else where
+                _check_json(element, f"'{name[:60]}'" if depth == 0 else where, depth + 1)  # pyright: ignore[reportUnknownArgumentType]
+        case _:
+            raise InvalidDocument("type", f"{where}: JSON cannot hold {_kind(value)}")
+
+
+def _check_depth(where: str, depth: int) -> None:
+    if depth > MAX_DEPTH:
+        raise InvalidDocument("json", f"{where}: nested more than {MAX_DEPTH} levels deep")
+
+
+def _kind(value: object) -> str:
+    return f"{type(value).__name__} {repr(value)[:60]}"

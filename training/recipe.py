@@ -66,8 +66,14 @@ class Recipe:
         """Return the weight of a source: its own, else of the first pattern, else 1."""
         if source in self.source_weights:
             return self.source_weights[source]
-        return next((weight for pattern, weight in self.source_weights.items()
-                     if fnmatchcase(source, pattern)), 1.0)
+        return next(
+            (
+                weight
+                for pattern, weight in self.source_weights.items()
+                if fnmatchcase(source, pattern)
+            ),
+            1.0,
+        )
 
     def as_dict(self) -> dict[str, Any]:
         """Return the recipe as plain values, for the model's config.json."""

@@ -76,9 +76,7 @@ class Tokens:
             return cls(arrays["ids"], arrays["starts"])
 
 
-def tokenise(
-    model: sentencepiece.SentencePieceProcessor, texts: Sequence[str], cut: int
-) -> Tokens:
+def tokenise(model: sentencepiece.SentencePieceProcessor, texts: Sequence[str], cut: int) -> Tokens:
     """Return the first `cut` pieces of each text."""
     parts: list[NDArray[np.int32]] = []
     lengths: list[int] = []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from types import TracebackType
@@ -26,7 +25,7 @@ from xlingual_qdrant.ports import (
 )
 from xlingual_qdrant.schema import CollectionSchema
 from xlingual_qdrant.settings import (
-    Settings,
+    SettingsLike,
     load_detector,
     load_settings,
     load_store,
@@ -79,7 +78,7 @@ class Collection:
         cls,
         name: str | None = None,
         *,
-        settings: str | os.PathLike[str] | Settings | None = None,
+        settings: SettingsLike | None = None,
         store: str | Store | None = None,
         embedder: str | Embedder | None = None,
         schema: CollectionSchema | Mapping[str, Any] | None = None,
@@ -87,9 +86,10 @@ class Collection:
     ) -> Self:
         """Open a collection, and create it if it is missing.
 
-        name: default `collection` of the settings. settings: a file, ready `Settings`, or found
-        as `load_settings` does. store, embedder: a name from the settings, or a ready object
-        (which stays open when the collection is closed). schema: what a new collection declares,
+        name: default `collection` of the settings. settings: a file, a dict as a file would give
+        it, ready `Settings`, or found as `load_settings` does. store, embedder: a name from the
+        settings, or a ready object (which stays open when the collection is closed). schema: what
+        a new collection declares,
         such as `{"fields": {"priority": "integer"}}`; with a `dimension` it is a collection of
         ready vectors, without an embedder.
 

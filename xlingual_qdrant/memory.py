@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from copy import deepcopy
 from dataclasses import replace
 from threading import RLock
 
@@ -161,6 +160,10 @@ class MemoryCollection:
             else:
                 self._state[key] = bytes(value)
 
+    def damaged_ids(self) -> list[str]:
+        """Return no ids: memory has no checksums."""
+        return []
+
     def describe(self) -> dict[str, JsonValue]:
         """Return the kind of index, and the bytes that the vectors take."""
         return {"index": "exact", "bytes": self._vectors.nbytes}
@@ -248,7 +251,7 @@ class MemoryStore:
 
 def _best(documents: Sequence[Document], scores: NDArray[np.float32], k: int) -> list[Hit]:
     """Return the k best, equal scores ordered by id, also at the cut."""
-    cut = len(scores) - k
+    cut = len(scores) - k  # so many are too far away
     worst_kept = np.partition(scores, cut)[cut] if cut > 0 else -1.0
     rows = [int(row) for row in np.flatnonzero(scores >= worst_kept)]
     ranked = sorted((-float(scores[row]), documents[row].id, row) for row in rows)
@@ -262,7 +265,17 @@ def _detached(document: Document) -> Document:
 
 def _copy(document: Document) -> Document:
     """Return the document with metadata that its receiver may change."""
-    return replace(document, metadata=deepcopy(document.metadata))
+    return replace(document, metadata={k: _copied(v) for k, v in document.metadata.items()})
+
+
+def _copied(value: JsonValue) -> JsonValue:
+    match value:
+        case dict():
+            return {key: _copied(element) for key, element in value.items()}
+        case list():
+            return [_copied(element) for element in value]
+        case _:
+            return value
 
 
 def _open(_: MemorySettings) -> MemoryStore:

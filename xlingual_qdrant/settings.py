@@ -75,8 +75,12 @@ class _Layer(NamedTuple):
     origin: str
 
 
+SettingsLike: TypeAlias = str | os.PathLike[str] | Mapping[str, Any] | Settings
+"""A file, what a file would hold as a dict, or ready settings."""
+
+
 def load_settings(
-    source: str | os.PathLike[str] | Settings | None = None,
+    source: SettingsLike | None = None,
     *,
     overrides: Mapping[str, str | None] | None = None,
     environ: Mapping[str, str] | None = None,
@@ -84,8 +88,9 @@ def load_settings(
 ) -> Settings:
     """Return the settings in force.
 
-    source: a file, ready settings (returned with the overrides applied), or None to look for
-    `xlingual.toml` in `folder` (default: the current one) and its parents.
+    source: a file; a dict as a file would give it, which wins over the environment; ready
+    settings (returned with the overrides applied); or None to look for `xlingual.toml` in
+    `folder` (default: the current one) and its parents.
     overrides: `collection`, `store`, `embedder`, `detector`; None values count as absent.
     environ: default `os.environ`. Raises SettingsError for anything unknown or unreadable.
     """
@@ -95,10 +100,13 @@ def load_settings(
         merged._origins = {**source.origins, **dict.fromkeys(given, "argument")}  # pyright: ignore[reportPrivateUsage]
         return merged
     layers = [_Layer(DEFAULTS, "default")]
-    file = Path(source) if source is not None else _find(folder or Path.cwd())
-    if file is not None:
-        layers.append(_Layer(_read(file), str(file)))
+    if not isinstance(source, Mapping):
+        file = Path(source) if source is not None else _find(folder or Path.cwd())
+        if file is not None:
+            layers.append(_Layer(_read(file), str(file)))
     layers += _from_environment(os.environ if environ is None else environ, layers)
+    if isinstance(source, Mapping):
+        layers.append(_Layer(dict(source), "argument"))
     layers.append(_Layer(dict(given), "argument"))
     return _merge(layers)
 

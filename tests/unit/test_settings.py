@@ -107,3 +107,10 @@ def test_secrets_are_masked_wherever_settings_are_shown(tmp_path: Path) -> None:
     shown = str(effective(load_settings(file, environ=environ)))
     assert "s3cret" not in shown
     assert shown.count("**********") == 2
+
+
+def test_a_dict_stands_for_a_file_and_wins_over_variables() -> None:
+    given = {"stores": {"local": {"path": "here"}}, "collection": "mine"}
+    settings = load_settings(given, environ={"XLINGUAL_COLLECTION": "variable"})
+    assert settings.collection == "mine"
+    assert settings.stores["local"] == {"kind": "faiss", "path": "here"}

@@ -34,8 +34,7 @@ def decompress(read: Callable[[int], bytes]) -> Iterator[bytes]:
                 if not data:
                     break
                 member = zlib.decompressobj(_GZIP)
-            for piece in _pieces(member, data, members):
-                yield piece
+            yield from _pieces(member, data, members)
             data = member.unused_data
             if member.eof:
                 member, members = None, members + 1
@@ -57,4 +56,5 @@ def _pieces(member: zlib._Decompress, data: bytes, members: int) -> Iterator[byt
     except zlib.error as exc:
         if members and "incorrect header" in str(exc):
             raise GzipDamaged("there is garbage after the end of the gzip stream") from exc
-        raise GzipDamaged(f"the gzip stream is damaged: {exc}") from exc
+        what = str(exc).rpartition(": ")[2]
+        raise GzipDamaged(f"the gzip stream is damaged: {what}") from exc

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import io
 import os
+import select
 import stat
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -44,8 +45,11 @@ class OpenedFile:
     compressed: it begins with the signature of gzip, whatever its name says.
     """
 
-    def __init__(self, name: str, raw: BinaryIO, format: Format, size: int | None) -> None:
-        self.name, self.format, self.size = name, format, size
+    def __init__(
+        self, name: str, raw: io.RawIOBase | BinaryIO, format: Format, size: int | None
+    ) -> None:
+        self.name, self.size = name, size
+        self.format: Format = format
         self.bytes_read = 0
         self._raw = raw
         self._head = self._read(len(GZIP_SIGNATURE))
@@ -68,15 +72,19 @@ class OpenedFile:
             first = False
 
     @contextmanager
-    def random_access(self) -> Iterator[IO[bytes]]:
+    def random_access(self) -> Generator[IO[bytes], None, None]:
         """Give the unpacked file as one that can be sought, through a temporary file if need be."""
         if self.size is not None and not self.compressed:
             self._raw.seek(0)
-            yield self._raw
+            yield cast(IO[bytes], self._raw)
             return
         with tempfile.TemporaryFile(prefix="xlingual-") as unpacked:
             for chunk in self._unpacked():
-                unpacked.write(chunk)
+                try:
+                    unpacked.write(chunk)
+                except OSError as exc:
+                    detail = f"unpacking it to a temporary file failed: {exc.strerror}"
+                    raise UnreadableFile(self.name, "format", detail) from exc
             unpacked.seek(0)
             yield unpacked
 
@@ -97,7 +105,8 @@ class OpenedFile:
 
     def _read(self, size: int) -> bytes:
         try:
-            data = self._raw.read(size)
+            while (data := self._raw.read(size)) is None:  # a pipe that does not block
+                select.select([self._raw], [], [])
         except OSError as exc:
             raise UnreadableFile(self.name, "format", f"reading failed: {exc.strerror}") from exc
         self.bytes_read += len(data)
@@ -158,19 +167,29 @@ def open_source(source: str | os.PathLike[str], format: Format | None = None) ->
     name = os.fspath(source)
     if name == STDIN:
         return OpenedFile(name, _stdin(), format or "jsonl", None)
+    if Path(name).is_dir():
+        raise UnreadableFile(name, "directory", "this is a folder; name the files in it")
+    known = format or _format_if_there(name)
     try:
-        found = Path(name).stat()
-        if stat.S_ISDIR(found.st_mode):
-            raise UnreadableFile(name, "directory", "this is a folder; name the files in it")
-        known = format or format_of(name)
         # Unbuffered: the pieces are large, and a pipe that is interrupted holds no lock.
-        raw = cast(BinaryIO, Path(name).open("rb", buffering=0))
+        raw = io.FileIO(name, "rb")
+        found = os.fstat(raw.fileno())
     except FileNotFoundError as exc:
         raise FileUnavailable(name, f"there is no such file.{_neighbour(name)}") from exc
     except (OSError, ValueError) as exc:
         detail = exc.strerror if isinstance(exc, OSError) else str(exc)
         raise FileUnavailable(name, f"the file cannot be opened: {detail}") from exc
     return OpenedFile(name, raw, known, found.st_size if stat.S_ISREG(found.st_mode) else None)
+
+
+def _format_if_there(name: str) -> Format:
+    """A file that is missing is told as missing, whatever its ending."""
+    try:
+        return format_of(name)
+    except UnreadableFile:
+        if Path(name).exists():
+            raise
+        return "jsonl"
 
 
 def format_of(name: str) -> Format:
@@ -193,13 +212,15 @@ def checked_format(format: str | None) -> Format | None:
     if format is None or format in FORMATS:
         return format
     known = ", ".join(FORMATS)
-    raise UsageError(f"no format is called '{format}'.{did_you_mean(format, FORMATS)} One of {known}")
+    raise UsageError(
+        f"no format is called '{format}'.{did_you_mean(format, FORMATS)} One of {known}"
+    )
 
 
-def _stdin() -> BinaryIO:
+def _stdin() -> io.RawIOBase | BinaryIO:
     """Return standard input without the lock of `sys.stdin`, which must not be held at exit."""
     try:
-        return cast(BinaryIO, open(sys.stdin.fileno(), "rb", buffering=0, closefd=False))  # noqa: PTH123, SIM115
+        return io.FileIO(sys.stdin.fileno(), "rb", closefd=False)
     except (io.UnsupportedOperation, AttributeError):  # replaced by an object in memory
         return sys.stdin.buffer
 

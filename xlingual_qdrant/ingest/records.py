@@ -34,7 +34,7 @@ class RawRecord(NamedTuple):
 class Rejection:
     """A record that cannot be stored: where it is, why, and the record itself.
 
-    record: what was met; undecodable bytes as surrogate escapes (PEP 383).
+    record: what was met, cut to MAX_SHOWN; undecodable bytes as surrogate escapes (PEP 383).
     """
 
     file: str
@@ -43,18 +43,21 @@ class Rejection:
     detail: str
     record: str
 
+    def __post_init__(self) -> None:
+        size = len(self.record)
+        if size > MAX_SHOWN:
+            cut = f"; the record has {size:,} characters, cut here to {MAX_SHOWN:,}"
+            object.__setattr__(self, "detail", self.detail + cut)
+            object.__setattr__(self, "record", self.record[:MAX_SHOWN])
+
     def to_json(self) -> dict[str, JsonValue]:
         """Return the row of a dead-letter file; each string in it can be written as UTF-8."""
-        record, detail = self.record, self.detail
-        if len(record) > MAX_SHOWN:
-            detail += f"; the record has {len(record):,} characters, cut here to {MAX_SHOWN:,}"
-            record = record[:MAX_SHOWN]
         return {
             "file": printable(self.file),
             "line": self.line,
             "reason": self.reason,
-            "detail": printable(detail),
-            "record": printable(record),
+            "detail": printable(self.detail),
+            "record": printable(self.record),
         }
 
 

@@ -12,12 +12,27 @@ Needs pytest and hypothesis; nothing else of the library imports them.
 import pytest
 
 # Before the suites are imported, so that their failures show values as in any test file.
-pytest.register_assert_rewrite(__name__)
+pytest.register_assert_rewrite(
+    *(
+        f"{__name__}.{module}"
+        for module in (
+            "agreement",
+            "detectors",
+            "embedders",
+            "machine",
+            "store_documents",
+            "store_keeping",
+            "store_searching",
+        )
+    )
+)
 
 from xlingual_qdrant.testing.detectors import DetectorContract  # noqa: E402
+from xlingual_qdrant.testing.machine import store_machine  # noqa: E402
 from xlingual_qdrant.testing.stores import StoreContract  # noqa: E402
 
 __all__ = [
     "DetectorContract",
     "StoreContract",
+    "store_machine",
 ]

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+import numpy as np
+from numpy.typing import NDArray
+
 from xlingual_qdrant.documents import Document, Hit, metadata_json
 from xlingual_qdrant.filters import Filter
 from xlingual_qdrant.memory import MemoryCollection
@@ -18,6 +21,18 @@ def assert_same_documents(
 ) -> None:
     """Compare all fields, and in metadata the types: 1, 1.0 and true are three values."""
     assert [_exact(document) for document in found] == [_exact(doc) for doc in expected]
+
+
+def assert_same_vectors(
+    found: Iterable[NDArray[np.float32] | None], expected: Iterable[NDArray[np.float32] | None]
+) -> None:
+    """Compare vectors up to the rounding of one normalisation; None where there is none."""
+    for one, other in zip(found, expected, strict=True):
+        if one is None or other is None:
+            assert one is other
+        else:
+            assert one.dtype == np.float32
+            np.testing.assert_allclose(one, other, atol=1e-6)
 
 
 def assert_agrees(
@@ -49,13 +64,11 @@ def assert_agrees(
 
 def recall(found: Sequence[Sequence[Hit]], expected: Sequence[Sequence[Hit]]) -> float:
     """Return the share of the expected hits that were found; equals at the cut count."""
-    enough = [hits[-1].score - TOLERANCE for hits in expected if hits]
-    right = sum(
-        hit.score >= least
-        for hits, least in zip([h for h, e in zip(found, expected, strict=True) if e], enough)
-        for hit in hits
-    )
-    return right / max(1, sum(len(hits) for hits in expected))
+    right = 0
+    for hits, nearest in zip(found, expected, strict=True):
+        least = nearest[-1].score - TOLERANCE if nearest else 1.0
+        right += sum(hit.score >= least for hit in hits[: len(nearest)])
+    return right / max(1, sum(len(nearest) for nearest in expected))
 
 
 def assert_well_formed(hits: Sequence[Hit]) -> None:

@@ -11,9 +11,10 @@ in-memory judge.
 
 from __future__ import annotations
 
+from xlingual_qdrant.testing.store_documents import DocumentsContract
 from xlingual_qdrant.testing.store_keeping import KeepingContract
 from xlingual_qdrant.testing.store_searching import SearchingContract
 
 
-class StoreContract(KeepingContract, SearchingContract):
+class StoreContract(KeepingContract, DocumentsContract, SearchingContract):
     """All promises of a store: that it keeps what it is given, and finds the nearest."""

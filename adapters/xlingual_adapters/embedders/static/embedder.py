@@ -15,13 +15,11 @@ from sentencepiece import SentencePieceProcessor
 
 from xlingual_adapters.embedders.static.format import (
     ModelConfig,
-    Scales,
-    Table,
     read_config,
     read_table,
     read_vocabulary,
 )
-from xlingual_adapters.embedders.static.pooling import sum_rows
+from xlingual_adapters.embedders.static.pooling import Pool
 from xlingual_qdrant.errors import InvalidInput
 from xlingual_qdrant.ports import Vectors
 from xlingual_qdrant.schema import PROBES, EmbedderFingerprint, round_probes
@@ -31,13 +29,13 @@ BUNDLED = Path(__file__).with_name("bundled")
 
 WINDOW_TEXTS = 4_096  # texts held as lists of pieces at once
 WINDOW_CHARACTERS = 1_000_000  # and their characters, so that long texts stay cheap too
+SMALL_BATCH = 64  # texts: SentencePiece starts a thread for a batch, longer than they take
 
 
 @dataclass(frozen=True, slots=True)
 class _Loaded:
     vocabulary: SentencePieceProcessor
-    table: Table
-    scales: Scales
+    pool: Pool
 
 
 class StaticEmbedder:
@@ -96,10 +94,8 @@ class StaticEmbedder:
         vectors = np.empty((len(texts), self.dimension), dtype=np.float32)
         first = 0
         for window in self._windows(texts):
-            pieces = self._pieces(window, first)
             part = vectors[first : first + len(window)]
-            part[:] = sum_rows(self._model.table, self._model.scales, pieces)
-            self._normalise(part)
+            self._model.pool.embed(self._pieces(window, first), part)
             first += len(window)
         return vectors
 
@@ -123,7 +119,8 @@ class StaticEmbedder:
     @cached_property
     def _model(self) -> _Loaded:
         vocabulary = SentencePieceProcessor(model_proto=read_vocabulary(self.folder, self.config))
-        return _Loaded(vocabulary, *read_table(self.folder, self.config))
+        table, scales = read_table(self.folder, self.config)
+        return _Loaded(vocabulary, Pool(table, scales, self.config.unknown_piece))
 
     def _windows(self, texts: Sequence[str]) -> Iterator[list[str]]:
         """Yield the texts in order, each cut to what may be read, a bounded number at once."""
@@ -141,27 +138,25 @@ class StaticEmbedder:
 
     def _pieces(self, texts: list[str], first: int) -> list[list[int]]:
         """Return the pieces of each text, at least one and at most max_tokens."""
-        most, unknown = self.config.max_tokens, [self.config.unknown_piece]
-        return [pieces[:most] or unknown for pieces in self._encode(texts, first)]
+        pieces = self._encode(texts, first)
+        lengths = [len(some) for some in pieces]
+        if min(lengths) > 0 and max(lengths) <= self.config.max_tokens:
+            return pieces
+        unknown = [self.config.unknown_piece]
+        return [some[: self.config.max_tokens] or unknown for some in pieces]
 
     def _encode(self, texts: list[str], first: int) -> list[list[int]]:
         """Return all pieces of each text; `first` numbers the texts in a message."""
         vocabulary = cast(Any, self._model.vocabulary)
         try:
+            if len(texts) <= SMALL_BATCH:
+                return [vocabulary.encode(text) for text in texts]
             return vocabulary.encode(texts, num_threads=1)
-        except (RuntimeError, TypeError, UnicodeEncodeError):
+        except (RuntimeError, UnicodeEncodeError):
             # SentencePiece says neither which text it was nor what is wrong with it.
             for number, text in enumerate(texts, first):
                 _check(text, number)
             raise
-
-    def _normalise(self, sums: Vectors) -> None:
-        lengths = np.sqrt(np.square(sums).sum(axis=1))
-        for i in np.flatnonzero(lengths == 0):  # rows may cancel each other out
-            row = self.config.unknown_piece
-            sums[i] = self._model.table[row] * self._model.scales[row]
-            lengths[i] = np.sqrt(np.square(sums[i]).sum())
-        sums /= lengths[:, None]
 
 
 def _most_pieces(text: str) -> int:
@@ -170,9 +165,7 @@ def _most_pieces(text: str) -> int:
     return len(normal) + 1
 
 
-def _check(text: object, number: int) -> None:
-    if not isinstance(text, str):
-        raise InvalidInput(f"text {number} is not a string but {type(text).__name__}")
+def _check(text: str, number: int) -> None:
     try:
         text.encode()
     except UnicodeEncodeError as exc:

@@ -84,11 +84,15 @@ def read_config(folder: Path) -> ModelConfig:
             raise FormatTooNew(str(folder), newer, FORMAT_VERSION) from None
         fault = exc.errors(include_url=False, include_input=False)[0]
         place = ".".join(map(str, fault["loc"])) or "the file"
-        raise _unreadable(path, f"not the config of a static model: {place}: {fault['msg']}") from None
+        raise _unreadable(
+            path, f"not the config of a static model: {place}: {fault['msg']}"
+        ) from None
     if config.format_version > FORMAT_VERSION:
         raise FormatTooNew(str(folder), config.format_version, FORMAT_VERSION)
     if config.unknown_piece >= config.pieces:
-        raise _unreadable(path, f"unknown_piece is {config.unknown_piece} of {config.pieces} pieces")
+        raise _unreadable(
+            path, f"unknown_piece is {config.unknown_piece} of {config.pieces} pieces"
+        )
     return config
 
 

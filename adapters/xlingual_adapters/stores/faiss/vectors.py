@@ -120,6 +120,12 @@ class VectorFile:
             return concerned[concerned < count]
         return np.intersect1d(concerned, places)
 
+    def forget_checks(self) -> None:
+        """Have every block read again when it is next touched."""
+        with self._lock:
+            self._good[:] = False
+            self._all_good_to = 0
+
     def _end_of_blocks(self) -> int:
         return self._blocks[-1].first + self._blocks[-1].rows if self._blocks else 0
 

@@ -1,0 +1,170 @@
+"""Transactions: readers on one committed state each, and the one writer."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from xlingual_adapters.stores.faiss import catalog
+from xlingual_adapters.stores.faiss.faults import translated
+from xlingual_adapters.stores.faiss.filtering import living
+from xlingual_adapters.stores.faiss.lock import WriteLock
+from xlingual_adapters.stores.faiss.search import Searching
+from xlingual_adapters.stores.faiss.snapshot import Segment, Snapshot, Snapshots
+from xlingual_adapters.stores.faiss.vectors import FileGone
+from xlingual_adapters.stores.faiss.writing import Transaction
+from xlingual_qdrant.errors import StoreUnavailable
+from xlingual_qdrant.schema import CollectionSchema
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """One committed state, for as long as a reader's transaction lasts."""
+
+    connection: sqlite3.Connection
+    snapshot: Snapshot
+    searching: Searching
+
+
+class Connections:
+    """The connections of one opened collection, for all threads of this process."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.where = str(folder)
+        self._idle: list[sqlite3.Connection] = []
+        self._writer: sqlite3.Connection | None = None
+        self._lock: WriteLock | None = None
+        self._writing = threading.RLock()
+        self._closed = False
+        with translated(self.where):
+            connection = catalog.open_reader(folder)
+            try:
+                self.schema: CollectionSchema = catalog.read_schema(connection, self.where)
+            except BaseException:
+                connection.close()
+                raise
+        self._idle.append(connection)
+        self._snapshots = Snapshots(folder, self.schema.dimension)
+
+    def read(self, work: Callable[[View], T]) -> T:
+        """Run `work` on the newest committed state, and again if its files were compacted away."""
+        gone_at = -1
+        while True:
+            with translated(self.where):
+                connection = self._borrow()
+                try:
+                    connection.execute("BEGIN")
+                    snapshot = self._snapshots.at(connection)
+                    searching = Searching(connection, snapshot, self.where, self.schema.dimension)
+                    return work(View(connection, snapshot, searching))
+                except FileGone as gone:
+                    gone_at = _gone(gone, connection, self._snapshots, gone_at)
+                finally:
+                    if connection.in_transaction:
+                        connection.execute("ROLLBACK")
+                    self._give_back(connection)
+
+    def write(self, work: Callable[[Transaction], T], *, visible: bool = True) -> T:
+        """Run `work` in a transaction of the writer; what it did is on disk on return.
+
+        visible: it changes documents, so that readers have to look anew.
+        Raises CollectionLocked if another process, or another opening, is the writer.
+        """
+        gone_at = -1
+        while True:
+            with self._writing, translated(self.where):
+                connection = self._become_writer()
+                connection.execute("BEGIN IMMEDIATE")
+                try:
+                    snapshot = self._snapshots.at(connection)
+                    tx = Transaction(connection, snapshot, self.folder, self.schema.fields)
+                    result = work(tx)
+                    if visible:
+                        connection.execute("UPDATE clock SET tick = tick + 1")
+                    connection.execute("COMMIT")
+                    return result
+                except FileGone as gone:
+                    gone_at = _gone(gone, connection, self._snapshots, gone_at)
+                finally:
+                    if connection.in_transaction:
+                        connection.execute("ROLLBACK")
+
+    def check(self, tx: Transaction, segment: Segment) -> None:
+        """Raise CollectionDamaged if a living vector of a segment is damaged."""
+        searching = Searching(tx.connection, tx.snapshot, self.where, self.schema.dimension)
+        searching.check([living(segment)])
+
+    def vacuum(self) -> None:
+        """Give free pages of the database back to the disk, if they are many."""
+        with self._writing, translated(self.where):
+            connection = self._become_writer()
+            free, pages = (
+                connection.execute(f"PRAGMA {name}").fetchone()[0]
+                for name in ("freelist_count", "page_count")
+            )
+            if free * 4 > pages:
+                connection.execute("VACUUM")
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    @property
+    def is_writer(self) -> bool:
+        """This opening has written, and still holds the lock."""
+        return self._writer is not None
+
+    def close(self) -> None:
+        """Close all connections, the writer's last, so that SQLite can fold in its log."""
+        with self._writing:
+            self._closed = True
+            while self._idle:
+                self._idle.pop().close()
+            if self._writer is not None:
+                # On a full disk the log stays, which is as good.
+                with suppress(sqlite3.Error):
+                    self._writer.close()
+                self._writer = None
+            if self._lock is not None:
+                self._lock.release()
+                self._lock = None
+
+    def _borrow(self) -> sqlite3.Connection:
+        self._check_open()
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return catalog.open_reader(self.folder)
+
+    def _give_back(self, connection: sqlite3.Connection) -> None:
+        if self._closed:
+            connection.close()
+        else:
+            self._idle.append(connection)
+
+    def _become_writer(self) -> sqlite3.Connection:
+        self._check_open()
+        if self._writer is None:
+            if self._lock is None:
+                self._lock = WriteLock(self.folder)
+            self._writer = catalog.open_writer(self.folder)
+        return self._writer
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise StoreUnavailable(self.where, "this collection was closed; open it again")
+
+
+def _gone(
+    gone: FileGone, connection: sqlite3.Connection, snapshots: Snapshots, gone_at: int
+) -> int:
+    """Note that a file is lost if it is missing twice in one state; return that state."""
+    snapshot = snapshots.at(connection)
+    if snapshot.tick == gone_at:
+        snapshot.segments[gone.segment].file.lost = True
+    return snapshot.tick

@@ -1,0 +1,203 @@
+"""The nearest documents: exact over the mapped files, or by an index where one may be used."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xlingual_adapters.stores.faiss.catalog import (
+    COLUMNS,
+    ROW_BITS,
+    document_of,
+    first_row,
+    select_in,
+)
+from xlingual_adapters.stores.faiss.filtering import Candidates
+from xlingual_adapters.stores.faiss.nearest import Best, at_least_k_best, paired_scores
+from xlingual_adapters.stores.faiss.snapshot import Segment, Snapshot
+from xlingual_adapters.stores.faiss.vectors import Places
+from xlingual_qdrant.documents import Hit
+from xlingual_qdrant.errors import CollectionDamaged
+from xlingual_qdrant.ports import Vectors
+
+_SCORES_AT_ONCE = 1 << 21
+"""Scores of one block of a batch; bounds the memory, and lets the block stay near the CPU."""
+_SPARSE = 4
+"""Rows are gathered when fewer than one in so many is wanted; else all are multiplied."""
+
+Approximate: TypeAlias = Callable[
+    [Segment, Vectors, int], "tuple[NDArray[np.int64], Places] | None"
+]
+"""Takes a segment, queries and k. Returns the places in its index that are near each query,
+shape (n, m), -1 for none, and the places that it did not look at; None: scan."""
+
+
+class Searching:
+    """One search in one snapshot. connection: in the transaction that sees the snapshot."""
+
+    def __init__(
+        self, connection: sqlite3.Connection, snapshot: Snapshot, where: str, dimension: int
+    ) -> None:
+        self._connection, self._snapshot, self._where = connection, snapshot, where
+        self.dimension = dimension
+
+    def hits(
+        self,
+        candidates: Sequence[Candidates],
+        queries: Vectors,
+        k: int,
+        approximate: Approximate | None,
+    ) -> list[list[Hit]]:
+        """Return the k nearest of the candidates for each query."""
+        if k < 1 or not candidates or not len(queries):
+            return [[] for _ in range(len(queries))]
+        self.check(candidates)
+        indexed = {
+            part.segment.number: found
+            for part in candidates
+            if approximate is not None
+            and part.places is None
+            and (found := approximate(part.segment, queries, k)) is not None
+        }
+        if len(queries) == 1 and not indexed:
+            rows = self._scan_one(candidates, queries[0], k)
+            return self._build(np.zeros(len(rows), dtype=np.intp), rows, queries, k)
+        best = Best(len(queries), k)
+        for part in candidates:
+            found = indexed.get(part.segment.number)
+            if found is None:
+                self._scan(part, queries, best)
+            else:
+                near, rest = found
+                self._rescore(part.segment, near, queries, best)
+                if len(rest):
+                    self._scan(Candidates(part.segment, rest), queries, best)
+        return self._build(*best.result(), queries, k)
+
+    def check(self, candidates: Sequence[Candidates]) -> None:
+        """Raise CollectionDamaged if a vector that is wanted does not match its checksum."""
+        ids = self.damaged(candidates)
+        if ids:
+            detail = "vectors do not match their checksums"
+            raise CollectionDamaged(self._where, detail, ids)
+
+    def damaged(self, candidates: Sequence[Candidates]) -> list[str]:
+        """Return the ids of candidates whose vectors do not match their checksums, sorted."""
+        ids: set[str] = set()
+        for part in candidates:
+            segment = part.segment
+            bad = segment.file.damaged(self._connection, segment.rows, part.places)
+            if len(bad):
+                living = np.setdiff1d(bad, segment.dead) + first_row(segment.number)
+                select = "SELECT id FROM documents WHERE row"
+                ids.update(id for (id,) in select_in(self._connection, select, living.tolist()))
+        return sorted(ids)
+
+    def _scan_one(self, candidates: Sequence[Candidates], query: Any, k: int) -> Places:
+        """Return rows that hold the k best for one query, all languages in one array."""
+        scores: list[NDArray[np.float32]] = []
+        for part in candidates:
+            segment, places = part.segment, part.places
+            vectors = segment.file.rows(segment.rows)
+            if places is None:
+                own = vectors @ query
+                own[segment.dead] = -np.inf
+            elif len(places) * _SPARSE < segment.rows:
+                own = vectors[places] @ query
+            else:
+                own = (vectors @ query)[places]
+            scores.append(own)
+        together = scores[0] if len(scores) == 1 else np.concatenate(scores)
+        kept = at_least_k_best(together, k)
+        if len(scores) == 1:
+            return _rows(candidates[0], kept)
+        ends = np.cumsum([len(own) for own in scores])
+        owner = np.searchsorted(ends, kept, side="right")
+        return np.concatenate(
+            [
+                _rows(candidates[i], kept[owner == i] - (ends[i] - len(scores[i])))
+                for i in np.unique(owner)
+            ]
+        )
+
+    def _scan(self, part: Candidates, queries: Vectors, best: Best) -> None:
+        segment, places = part.segment, part.places
+        vectors = segment.file.rows(segment.rows)
+        step = max(256, _SCORES_AT_ONCE // len(queries))
+        if places is None:
+            mask = np.zeros(segment.rows, dtype=np.bool_)
+            mask[segment.dead] = True
+        total = segment.rows if places is None else len(places)
+        for start in range(0, total, step):
+            stop = min(start + step, total)
+            if places is None:
+                scores = queries @ vectors[start:stop].T
+                dead = np.flatnonzero(mask[start:stop])  # pyright: ignore[reportPossiblyUnbound]
+                if len(dead):
+                    scores[:, dead] = -np.inf
+                rows = np.arange(start, stop)
+            else:
+                rows = places[start:stop]
+                scores = queries @ vectors[rows].T
+            best.take(scores, rows + first_row(segment.number))
+
+    def _rescore(
+        self, segment: Segment, near: NDArray[np.int64], queries: Vectors, best: Best
+    ) -> None:
+        numbers, columns = np.nonzero(near >= 0)
+        places = near[numbers, columns]
+        vectors = segment.file.rows(segment.rows)
+        scores = paired_scores(queries[numbers], vectors[places])
+        best.take_pairs(numbers, scores, places + first_row(segment.number))
+
+    def _build(
+        self, numbers: NDArray[np.intp], rows: Places, queries: Vectors, k: int
+    ) -> list[list[Hit]]:
+        """Return the hits for pairs of query and row, of which there may be more than k."""
+        scores = self._scores(numbers, rows, queries)
+        if len(queries) == 1 and len(rows) > k:
+            # Scores are rounded anew here: keep whatever may still be among the best.
+            kept = np.argsort(-scores, kind="stable")[:k]
+            rows, numbers, scores = rows[kept], numbers[kept], scores[kept]
+        wanted = list(dict.fromkeys(rows.tolist()))
+        segments = self._snapshot.segments
+        select = f"SELECT {COLUMNS} FROM documents WHERE row"
+        found = {values[0]: values for values in select_in(self._connection, select, wanted)}
+        results: list[list[Hit]] = [[] for _ in range(len(queries))]
+        for number, row, score in zip(
+            numbers.tolist(), rows.tolist(), scores.tolist(), strict=True
+        ):
+            values = found[row]
+            metadata = json.loads(values[4])
+            lang = segments[row >> ROW_BITS].lang
+            results[number].append(Hit(document_of(values, lang, metadata), score))
+        for hits in results:
+            hits.sort(key=_rank)
+        return results
+
+    def _scores(
+        self, numbers: NDArray[np.intp], rows: Places, queries: Vectors
+    ) -> NDArray[np.float32]:
+        scores = np.empty(len(rows), dtype=np.float32)
+        owners = rows >> ROW_BITS
+        for owner in np.unique(owners):
+            segment = self._snapshot.segments[int(owner)]
+            own = np.flatnonzero(owners == owner)
+            places = rows[own] - first_row(segment.number)
+            vectors = segment.file.rows(segment.rows)[places]
+            scores[own] = paired_scores(queries[numbers[own]], vectors)
+        return scores
+
+
+def _rows(part: Candidates, kept: NDArray[np.intp]) -> Places:
+    places = kept if part.places is None else part.places[kept]
+    return places + first_row(part.segment.number)
+
+
+def _rank(hit: Hit) -> tuple[float, str]:
+    return -hit.score, hit.document.id

@@ -1,0 +1,165 @@
+"""`xlingual ingest`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+
+import click
+from click.exceptions import Exit
+
+from xlingual_qdrant.cli.options import Options, common_options, note, pass_options
+from xlingual_qdrant.cli.output import print_json
+from xlingual_qdrant.cli.progress import progress_bar
+from xlingual_qdrant.collection import Collection
+from xlingual_qdrant.errors import CollectionMissing, Reason
+from xlingual_qdrant.ingest.dead_letters import DeadLetters
+from xlingual_qdrant.ingest.fields import FieldMapping
+from xlingual_qdrant.ingest.opening import FORMATS, Format
+from xlingual_qdrant.ingest.pipeline import ingest
+from xlingual_qdrant.ingest.report import IngestReport
+from xlingual_qdrant.ingest.windows import WINDOW
+
+COUNTS_SHOWN = 12
+"""Languages that the summary names; --json names all."""
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  xlingual ingest tickets.jsonl
+  xlingual ingest --text-field body --lang-field locale --id-field key posts.csv.gz
+  xlingual ingest --lang sw --dead-letter rejected.jsonl *.txt
+  xlingual export --store local | xlingual ingest --store prod --metadata-field metadata -"""
+)
+@click.argument("files", nargs=-1, required=True, metavar="FILE...", type=click.Path())
+@click.option("--text-field", metavar="NAME", default="text", help="The field of the text [text].")
+@click.option("--lang-field", metavar="NAME", help="The field of the language [lang, if there].")
+@click.option("--id-field", metavar="NAME", help="The field of the id [id, if there].")
+@click.option(
+    "--metadata-field",
+    metavar="NAME",
+    help="A field whose object is the metadata, as in what `xlingual export` writes.",
+)
+@click.option("--lang", metavar="TAG", help="The language of texts that come without one.")
+@click.option(
+    "--batch-size", type=click.IntRange(min=1), help="Embed and write this many texts at once."
+)
+@click.option(
+    "--dead-letter",
+    type=click.Path(dir_okay=False),
+    metavar="FILE",
+    help="Write rejected records to this file, as JSON Lines with the reason of each.",
+)
+@click.option("--strict", is_flag=True, help="Stop at the first record that is rejected.")
+@click.option("--dry-run", is_flag=True, help="Read and check everything, write nothing.")
+@click.option(
+    "--format",
+    type=click.Choice(FORMATS),
+    help="The format of standard input [jsonl] and of names with an unknown ending.",
+)
+@common_options
+@pass_options
+def command(
+    options: Options,
+    files: tuple[str, ...],
+    text_field: str,
+    lang_field: str | None,
+    id_field: str | None,
+    metadata_field: str | None,
+    lang: str | None,
+    batch_size: int | None,
+    dead_letter: str | None,
+    strict: bool,
+    dry_run: bool,
+    format: Format | None,
+) -> None:
+    """Read texts from each FILE into a collection; - is standard input.
+
+    Formats are JSON Lines, CSV, TSV, TXT (a text on each line) and Parquet, told by the ending,
+    each also with .gz. All fields but text, language and id become metadata. Texts without a
+    language get a detected one.
+
+    What is there already and has not changed is skipped, so running it again goes on where it
+    stopped. The exit code is 1 if a file could not be read to its end, or had nothing usable.
+    """
+    mapping = FieldMapping(text_field, lang_field, id_field, metadata_field, lang)
+    with ExitStack() as stack:
+        letters = stack.enter_context(DeadLetters(dead_letter)) if dead_letter else None
+        collection = _opened(options, stack, dry_run=dry_run)
+        with progress_bar(options) as watch:
+            report = ingest(
+                collection,
+                files,
+                mapping=mapping,
+                format=format,
+                batch_size=batch_size or WINDOW,
+                strict=strict,
+                dry_run=dry_run,
+                on_reject=letters.write if letters else None,
+                on_progress=watch,
+            )
+        for line in _faults(report):
+            note(f"Error: {line}")
+        for line in _summary(report, collection, dead_letter):
+            options.say(line)
+    if options.json:
+        print_json([report.to_json()])
+    if report.failed:
+        raise Exit(1)
+
+
+def _opened(options: Options, stack: ExitStack, *, dry_run: bool) -> Collection | None:
+    """Open the collection, or make it; a dry run makes nothing, and needs no embedder."""
+    if not dry_run:
+        return stack.enter_context(options.open(create=True))
+    try:
+        return stack.enter_context(options.open_stored())
+    except CollectionMissing:
+        return None
+
+
+def _faults(report: IngestReport) -> Iterator[str]:
+    """Say of each file that failed what was wrong with it."""
+    for outcome in report.files:
+        if outcome.error is not None:
+            yield str(outcome.error)
+        elif outcome.failed:
+            yield f"{outcome.file}: none of its {outcome.read:,} records could be used"
+
+
+def _summary(
+    report: IngestReport, collection: Collection | None, dead_letter: str | None
+) -> Iterator[str]:
+    """Say what was done, in the order in which the numbers add up."""
+    verb = "Checked, for" if report.dry_run else "Ingested into"
+    name = f"'{collection.name}'" if collection else "a new collection"
+    yield f"{verb} {name} in {report.seconds:.1f} s:"
+    for count, value in (
+        ("read", report.read),
+        ("added", report.added),
+        ("updated", report.updated),
+        ("unchanged", report.unchanged),
+        ("rejected", report.rejected),
+        ("truncated", report.truncated),
+    ):
+        yield f"  {count:<10}{value:>12,}{_remark(count, report, dead_letter)}"
+    if report.languages:
+        yield f"  languages  {_counts(report.languages)}"
+
+
+def _remark(count: str, report: IngestReport, dead_letter: str | None) -> str:
+    if count == "rejected" and report.rejected:
+        kept = f"kept in {dead_letter}" if dead_letter else "--dead-letter FILE keeps them"
+        return f"  {_counts(report.reasons)}; {kept}"
+    if count == "truncated" and report.truncated:
+        return "  longer than the model reads; stored whole"
+    if report.dry_run and count in ("added", "updated"):
+        return "  would be"
+    return ""
+
+
+def _counts(counts: Mapping[str, int] | Mapping[Reason, int]) -> str:
+    parts = [f"{name} {count:,}" for name, count in counts.items()]
+    more = len(parts) - COUNTS_SHOWN
+    return ", ".join(parts[:COUNTS_SHOWN]) + (f" and {more} more" if more > 0 else "")

@@ -1,0 +1,149 @@
+"""The program `xlingual`: its commands, loaded when they are run, and how it fails.
+
+Help must come at once, so nothing here imports NumPy, rich or the collection.
+"""
+
+from __future__ import annotations
+
+import sys
+import traceback
+import warnings
+from importlib import import_module
+from typing import Any, NoReturn, cast
+
+import click
+from click.exceptions import Exit
+
+from xlingual_qdrant.cli.options import Options, common_options, note
+from xlingual_qdrant.cli.streams import abandon_stdout, flush_stdout, prepare_streams
+from xlingual_qdrant.errors import UsageError, XlingualError, did_you_mean
+
+COMMANDS = {
+    "ingest": "Read files of texts into a collection.",
+    "search": "Find the texts nearest in meaning to a question.",
+    "get": "Print documents by their ids.",
+    "info": "Say what a collection holds, and where it is.",
+    "export": "Write documents out as JSON Lines.",
+    "delete": "Delete documents by ids or by a condition.",
+    "drop": "Remove a whole collection.",
+    "repair": "Embed documents again whose vectors are damaged.",
+    "compact": "Give back the room of deleted documents.",
+    "embed": "Turn texts into vectors.",
+    "config": "Show the settings in force, and where each came from.",
+    "plugins": "List the stores, embedders and detectors there are.",
+    "demo": "Ask questions across languages, of texts that ship with it.",
+}
+"""Every command, in the order of the help; each is `command` in the file of its name."""
+
+INTERRUPTED = 130
+"""What a shell reports for a program that was ended by Ctrl-C."""
+
+
+class WrongUsage(click.ClickException):
+    """The command line, or the settings that it leads to, do not fit."""
+
+    exit_code = 2
+
+
+class Cli(click.Group):
+    """A group that loads a command when it is run, and turns errors into words and exit codes."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of the commands, in the order of the help."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Load a command; None if there is none of this name."""
+        if cmd_name not in COMMANDS:
+            return None
+        module = import_module(f"xlingual_qdrant.cli.{cmd_name}")
+        return cast(click.Command, module.command)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command that the arguments name, or suggest the nearest."""
+        name = args[0]
+        if name not in COMMANDS and not name.startswith("-") and not ctx.resilient_parsing:
+            ctx.fail(f"no command is called '{name}'.{did_you_mean(name, COMMANDS)}")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of commands from the table, without loading any."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; every failure becomes one message and an exit code, here."""
+        try:
+            result = super().invoke(ctx)
+            flush_stdout()
+        except (click.ClickException, click.Abort, Exit):
+            raise
+        except KeyboardInterrupt:
+            note("\nInterrupted.")
+            raise Exit(INTERRUPTED) from None
+        except BrokenPipeError:
+            # Whoever read our output has seen enough, as in `xlingual export | head`.
+            abandon_stdout()
+            raise Exit(1) from None
+        # Nobody at a prompt can use a traceback: a bug ends in a line, too, and says how to
+        # see more. Nothing is swallowed, the exit code is that of a failure.
+        except Exception as exc:
+            if ctx.ensure_object(Options).debug:
+                note(traceback.format_exc())
+            if isinstance(exc, OSError):
+                abandon_stdout()
+            raise _in_words(exc) from exc
+        return result
+
+
+def _in_words(exc: Exception) -> click.ClickException:
+    match exc:
+        case UsageError():
+            return WrongUsage(str(exc))
+        case XlingualError():
+            return click.ClickException(str(exc))
+        case OSError(strerror=str(reason)):
+            place = "" if exc.filename is None else f"{exc.filename}: "
+            return click.ClickException(f"{place}{reason}")
+        case _:
+            return click.ClickException(
+                f"internal error: {type(exc).__name__}: {exc};"
+                " run again with --debug for details, and please report it"
+            )
+
+
+@click.group(
+    cls=Cli,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Without any settings, texts are kept in the folder xlingual-data of the current"
+    " directory, in the collection 'documents'.",
+)
+@click.version_option(package_name="xlingual-qdrant", message="%(prog)s %(version)s")
+@common_options
+def xlingual() -> None:
+    """Keep texts of many languages, and find them by meaning from any language.
+
+    Data goes to standard output, everything else to standard error. Exit codes: 0 done,
+    1 failed, 2 wrong usage.
+
+    \b
+    Begin with:
+      xlingual demo
+      xlingual ingest texts.csv
+      xlingual search "where is my parcel?"
+    """
+
+
+def main() -> NoReturn:
+    """Run the program with the arguments of the process, and exit."""
+    prepare_streams()
+    # Notes of libraries to their developers are not for users; -W and PYTHONWARNINGS show them.
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")
+    try:
+        xlingual(prog_name="xlingual")
+    except KeyboardInterrupt:  # while a command was still being loaded
+        sys.exit(INTERRUPTED)
+    sys.exit(0)

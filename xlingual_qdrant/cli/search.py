@@ -1,0 +1,101 @@
+"""`xlingual search`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator
+from itertools import islice
+
+import click
+
+from xlingual_qdrant.cli.input import lines_of_stdin
+from xlingual_qdrant.cli.options import (
+    Options,
+    common_options,
+    langs_option,
+    pass_options,
+    where_option,
+)
+from xlingual_qdrant.cli.output import document_row, print_json, print_rows
+from xlingual_qdrant.documents import Hit, JsonValue
+
+AT_ONCE = 256
+"""Queries from standard input that are answered together."""
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  xlingual search "where is my parcel?"
+  xlingual search -k 3 --langs ja,ko password forgotten
+  xlingual search --langs '!en' --where 'price < 100' headphones
+  xlingual search --json - < questions.txt > answers.jsonl"""
+)
+@click.argument("query", nargs=-1, required=True)
+@click.option(
+    "-k", type=click.IntRange(min=1), default=10, show_default=True, help="Print this many at most."
+)
+@langs_option
+@where_option
+@click.option(
+    "--min-score",
+    type=click.FloatRange(-1, 1),
+    metavar="SCORE",
+    help="Leave out texts with a lower score (cosine, -1 to 1).",
+)
+@click.option("--exact", is_flag=True, help="Compare with every text; use no approximate index.")
+@common_options
+@pass_options
+def command(
+    options: Options,
+    query: tuple[str, ...],
+    k: int,
+    langs: tuple[str, ...],
+    where: str | None,
+    min_score: float | None,
+    exact: bool,
+) -> None:
+    """Find the texts nearest in meaning to QUERY, in whatever language they are.
+
+    Several words are one query. With - as QUERY the queries are read from standard input, one
+    on each line.
+
+    On a terminal a table is printed, into a pipe lines of score, language, id and text with tabs
+    between them, with --json an object a line. Queries from standard input come first in each
+    line, and as "query" in each object.
+    """
+    many = query == ("-",)
+    queries = lines_of_stdin() if many else iter([" ".join(query)])
+    with options.open() as collection:
+        while batch := list(islice(queries, AT_ONCE)):
+            found = collection.search_many(
+                batch, k=k, langs=langs, where=where, min_score=min_score, exact=exact
+            )
+            answers = zip(batch, found, strict=True)
+            if options.json:
+                print_json(_objects(answers, many))
+            else:
+                _print_hits(answers, many, options)
+
+
+def _objects(
+    answers: Iterable[tuple[str, list[Hit]]], many: bool
+) -> Iterator[dict[str, JsonValue]]:
+    for query, hits in answers:
+        named: dict[str, JsonValue] = {"query": query} if many else {}
+        for hit in hits:
+            row = document_row(hit.document)
+            metadata = row.pop("metadata")
+            yield {**named, **row, "score": round(hit.score, 6), "metadata": metadata}
+
+
+def _print_hits(answers: Iterable[tuple[str, list[Hit]]], many: bool, options: Options) -> None:
+    columns = ("score", "lang", "id", "text")
+    for query, hits in answers:
+        rows = [(f"{hit.score:.4f}", hit.lang, hit.id, hit.text) for hit in hits]
+        if not rows:
+            options.say(f"Nothing matches{f' {query!r}' if many else ''}.")
+        elif many and not sys.stdout.isatty():
+            print_rows(("query", *columns), [(query, *row) for row in rows])
+        else:
+            print_rows(columns, rows, title=query if many else "")

@@ -1,0 +1,257 @@
+"""The pipeline: reading, embedding and writing overlap, and memory stays bounded."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import Counter
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from threading import Condition, Thread
+from typing import TypeVar
+
+from xlingual_qdrant.collection import Collection
+from xlingual_qdrant.documents import content_hash
+from xlingual_qdrant.errors import Reason, UsageError
+from xlingual_qdrant.ingest.channel import Cancelled, Channel
+from xlingual_qdrant.ingest.fields import FieldMapping
+from xlingual_qdrant.ingest.opening import STDIN, checked_format
+from xlingual_qdrant.ingest.records import Rejection
+from xlingual_qdrant.ingest.report import IngestReport, Progress
+from xlingual_qdrant.ingest.windows import WINDOW, Source, Window, WindowReader
+from xlingual_qdrant.writing import Prepared
+
+T = TypeVar("T")
+
+_AHEAD = 1  # windows that wait between two stages; five are in memory then
+_PATIENCE_S = 5.0  # for threads to end; one that waits for a pipe may not
+
+
+def ingest(
+    collection: Collection | None,
+    sources: Source | Iterable[Source],
+    *,
+    mapping: FieldMapping | None = None,
+    format: str | None = None,
+    batch_size: int = WINDOW,
+    strict: bool = False,
+    dry_run: bool = False,
+    on_reject: Callable[[Rejection], None] | None = None,
+    on_progress: Callable[[Progress], None] | None = None,
+) -> IngestReport:
+    """Read files into a collection; what is there unchanged is neither embedded nor written.
+
+    collection: None only for a dry run into one that does not exist yet. sources: paths, "-" for
+    standard input. format: jsonl, csv, tsv, txt or parquet, for names whose ending does not say
+    it. batch_size: most documents embedded and written at once. strict: stop at the first
+    rejection. dry_run: write nothing, and tell what would be. on_reject, on_progress: called
+    in the caller's thread, after each window.
+
+    A file that cannot be read does not stop the others, it is in the report. To resume after
+    an interruption run it again. Raises UsageError before anything is read (FileUnavailable,
+    UnknownColumn, MissingExtra), RecordRejected if strict, and the errors of the store.
+    """
+    reader = WindowReader(
+        _listed(sources),
+        mapping or FieldMapping(),
+        format=checked_format(format),
+        declared=collection.schema.fields if collection else None,
+        size=_positive(batch_size),
+        strict=strict,
+    )
+    if collection is None and not dry_run:
+        raise UsageError("ingest needs a collection; only a dry run does without")
+    reader.check()
+    run = _Run(reader.bytes_total, on_reject, on_progress)
+    if collection is None or dry_run:
+        for window in reader.windows():
+            run.count_dry(window, collection)
+    else:
+        _overlapped(collection, reader, run)
+    return run.report(reader, dry_run)
+
+
+def _overlapped(collection: Collection, reader: WindowReader, run: _Run) -> None:
+    """Read in one thread, embed in another, write in this one."""
+    read: Channel[Window] = Channel(_AHEAD)
+    ready: Channel[tuple[Window, Prepared]] = Channel(_AHEAD)
+    pending = _Pending()
+
+    def reading() -> Iterator[Window]:
+        return reader.windows()
+
+    def embedding() -> Iterator[tuple[Window, Prepared]]:
+        for window in read:
+            pending.enter({document.id for document in window.documents})
+            yield window, collection.prepare(window.documents)
+
+    with _stage("xlingual-read", reading, read), _stage("xlingual-embed", embedding, ready):
+        try:
+            for window, prepared in ready:
+                run.reject(window)
+                collection.commit(prepared)
+                pending.leave()
+                run.count(window, prepared)
+        finally:
+            # Whatever ended this, nobody may wait for anybody any more.
+            pending.cancel()
+            ready.cancel()
+            read.cancel()
+
+
+@contextmanager
+def _stage(
+    name: str, items: Callable[[], Iterator[T]], out: Channel[T]
+) -> Generator[None, None, None]:
+    """Run a stage in a thread; what goes wrong in it is raised where its items are taken."""
+
+    def work() -> None:
+        try:
+            for item in items():
+                out.put(item)
+            out.finish()
+        except Cancelled:
+            out.cancel()
+        except BaseException as exc:  # noqa: BLE001 - raised again by the reader of the channel
+            out.finish(exc)
+
+    # A daemon, because a read from a pipe cannot be interrupted and must not hold the exit.
+    thread = Thread(target=work, name=name, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        thread.join(_PATIENCE_S)
+
+
+class _Pending:
+    """The ids of windows that are prepared or being prepared, and not written yet.
+
+    A window with one of these ids has to wait: what is new or unchanged in it can be judged
+    only when the earlier document of that id is in the store.
+    """
+
+    def __init__(self) -> None:
+        self._windows: list[set[str]] = []
+        self._changed = Condition()
+        self._cancelled = False
+
+    def enter(self, ids: set[str]) -> None:
+        """Wait until none of the ids is pending, and add them. Raises Cancelled."""
+        with self._changed:
+            while any(not ids.isdisjoint(known) for known in self._windows):
+                if self._cancelled:
+                    raise Cancelled
+                self._changed.wait()
+            self._windows.append(ids)
+
+    def leave(self) -> None:
+        """The oldest window is written."""
+        with self._changed:
+            del self._windows[0]
+            self._changed.notify_all()
+
+    def cancel(self) -> None:
+        with self._changed:
+            self._cancelled = True
+            self._changed.notify_all()
+
+
+@dataclass(slots=True)
+class _Run:
+    """Counts, and tells the caller."""
+
+    bytes_total: int | None
+    on_reject: Callable[[Rejection], None] | None
+    on_progress: Callable[[Progress], None] | None
+    added: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    rejected: int = 0
+    truncated: int = 0
+    languages: Counter[str] = field(default_factory=Counter[str])
+    reasons: Counter[Reason] = field(default_factory=Counter[Reason])
+    started: float = field(default_factory=time.monotonic)
+
+    @property
+    def read(self) -> int:
+        return self.added + self.updated + self.unchanged + self.rejected
+
+    def reject(self, window: Window) -> None:
+        """Hand the rejections to the caller; before the write, which may fail."""
+        for rejection in window.rejections:
+            self.rejected += 1
+            self.reasons[rejection.reason] += 1
+            if self.on_reject:
+                self.on_reject(rejection)
+
+    def count(self, window: Window, prepared: Prepared) -> None:
+        self.added += prepared.added
+        self.updated += prepared.updated
+        self.unchanged += prepared.unchanged
+        self.truncated += prepared.truncated
+        self.languages.update(document.lang for document in prepared.documents)
+        self._tell(window)
+
+    def count_dry(self, window: Window, collection: Collection | None) -> None:
+        """Count what would be done. An id that comes twice counts as new in each window."""
+        self.reject(window)
+        ids = [document.id for document in window.documents]
+        there = collection.stored.content_hashes(ids) if collection else [None] * len(ids)
+        known = dict(zip(ids, there, strict=True))
+        for document in window.documents:
+            before, digest = known[document.id], content_hash(document)
+            known[document.id] = digest
+            if before == digest:
+                self.unchanged += 1
+                continue
+            self.added += before is None
+            self.updated += before is not None
+            self.languages[document.lang] += 1
+        self._tell(window)
+
+    def _tell(self, window: Window) -> None:
+        if self.on_progress:
+            self.on_progress(
+                Progress(
+                    self.read,
+                    self.added,
+                    self.updated,
+                    self.unchanged,
+                    self.rejected,
+                    window.bytes_read,
+                    self.bytes_total,
+                    window.file,
+                )
+            )
+
+    def report(self, reader: WindowReader, dry_run: bool) -> IngestReport:
+        return IngestReport(
+            read=self.read,
+            added=self.added,
+            updated=self.updated,
+            unchanged=self.unchanged,
+            rejected=self.rejected,
+            truncated=self.truncated,
+            languages=dict(self.languages.most_common()),
+            reasons=dict(self.reasons.most_common()),
+            files=tuple(reader.outcomes),
+            seconds=time.monotonic() - self.started,
+            dry_run=dry_run,
+        )
+
+
+def _listed(sources: Source | Iterable[Source]) -> Sequence[Source]:
+    listed = [sources] if isinstance(sources, str | os.PathLike) else list(sources)
+    if not listed:
+        raise UsageError("there is nothing to read; name a file, or '-' for standard input")
+    if [os.fspath(source) for source in listed].count(STDIN) > 1:
+        raise UsageError("standard input ('-') can be read only once")
+    return listed
+
+
+def _positive(batch_size: int) -> int:
+    if batch_size < 1:
+        raise UsageError(f"batch_size must be a whole number of at least 1, got {batch_size!r}")
+    return batch_size

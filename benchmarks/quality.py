@@ -25,9 +25,6 @@ from statistics import median
 from types import ModuleType
 from typing import Any
 
-for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ.setdefault(variable, "1")  # read once, when NumPy is imported
-
 import click
 import numpy as np
 from numpy.typing import NDArray
@@ -50,6 +47,7 @@ class Bar:
 
     @property
     def met(self) -> bool:
+        """Whether the value is within its limits."""
         return (self.least is None or self.value >= self.least) and (
             self.most is None or self.value <= self.most
         )
@@ -71,6 +69,7 @@ class Encoder:
         self._embedder = StaticEmbedder.open(BUNDLED)
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Return unit rows, shape (len(texts), dimension)."""
         return self._embedder.embed_documents(texts)
 
 
@@ -186,6 +185,7 @@ FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 @click.option("--tool", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--json", "json_path", type=click.Path(dir_okay=False, path_type=Path))
 def main(data: Path, tool: Path | None, json_path: Path | None) -> None:
+    """Measure, report, and fail if a bar is missed."""
     module = load_tool(tool or data.resolve().parents[1] / "tools" / "quality.py")
     with gzip.open(data / "tatoeba.tsv.gz", "rt", encoding="utf-8", newline="\n") as lines:
         texts = [text for line in lines for text in line.rstrip("\n").split("\t")[2:]][2:]

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import click
 import torch
-
 from xlingual_adapters.embedders.static.embedder import BUNDLED
 from xlingual_adapters.embedders.static.format import read_config, write_config
 
@@ -29,9 +28,9 @@ def report(line: str) -> None:
     click.echo(f"{time.strftime('%H:%M:%S')}  {line}")
 
 
-@click.group(help=__doc__)
+@click.group()
 def cli() -> None:
-    pass
+    """Train the static model: first `train`, then `bundle`, then `card`."""
 
 
 @cli.command()

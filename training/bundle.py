@@ -45,7 +45,9 @@ def _record(pairs: Pairs, data: Path, recipe: Recipe, steps: int) -> dict[str, A
         "date": datetime.datetime.now(tz=datetime.UTC).date().isoformat(),
         "commands": [
             "python -m training train --data DATA --work WORK",
-            "python -m training bundle --data DATA --work WORK --out FOLDER",
+            "python -m training bundle --data DATA --work WORK",
+            "python benchmarks/quality.py --data EVAL --json SCORES",
+            "python -m training card --data DATA --scores SCORES",
         ],
         "torch": torch.__version__,
         "sentencepiece": sentencepiece.__version__,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -81,7 +80,7 @@ class Learner:
         }
         partial = path.with_suffix(".partial")
         save_file(tensors, partial, metadata={"step": str(self.step)})
-        os.replace(partial, path)
+        partial.replace(path)
 
     def resume(self, path: Path) -> None:
         """Go on from a checkpoint."""

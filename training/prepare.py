@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,10 +21,12 @@ class WorkFolder:
 
     @property
     def vocabulary(self) -> Path:
+        """The SentencePiece model."""
         return self.path / "sentencepiece.model"
 
     @property
     def checkpoint(self) -> Path:
+        """The table as it is learning, with the optimiser's state."""
         return self.path / "checkpoint.safetensors"
 
     def prepare(
@@ -37,7 +38,7 @@ class WorkFolder:
             report("training the vocabulary")
             partial = self.vocabulary.with_suffix(".partial")
             partial.write_bytes(train_vocabulary(pairs, recipe))
-            os.replace(partial, self.vocabulary)
+            partial.replace(self.vocabulary)
         model = sentencepiece.SentencePieceProcessor(model_file=str(self.vocabulary))
 
         def tokens_of(name: str, texts: list[str]) -> Tokens:
@@ -46,7 +47,7 @@ class WorkFolder:
                 report(f"tokenising {len(texts)} {name} texts")
                 partial = self.path / f"partial-{name}.npz"
                 tokenise(model, texts, recipe.schedule.cut_pieces).save(partial)
-                os.replace(partial, path)
+                partial.replace(path)
             return Tokens.load(path)
 
         foreign, english = tokens_of("foreign", pairs.foreign), tokens_of("english", pairs.english)

@@ -11,7 +11,7 @@ from sentencepiece import SentencePieceTrainer
 from xlingual_adapters.embedders.static.format import write_model
 
 PIECES = 120
-WORDS = "river stone window Apfel Straße maison porte قلب вода 水 空 lantern kettle".split()
+WORDS = ["river", "stone", "window", "Apfel", "Straße", "maison", "قلب", "вода", "水", "空"]
 
 
 @pytest.fixture(scope="session")

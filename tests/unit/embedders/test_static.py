@@ -16,7 +16,7 @@ from xlingual_adapters.embedders.static import BUNDLED, StaticEmbedder, StaticSe
 from xlingual_adapters.embedders.static.pooling import BLOCK
 
 from xlingual_qdrant.errors import InvalidInput
-from xlingual_qdrant.schema import PROBES, round_probes
+from xlingual_qdrant.schema import PROBES
 
 TEXTS = ["The ferry leaves at seven.", "Wo ist der Bahnhof?", "今日は雨です。", "أين المفتاح؟", "x"]
 UNICODE = st.text(st.characters(exclude_categories=["Cs"]), max_size=200)
@@ -118,7 +118,8 @@ def test_the_fingerprint_holds_the_vectors_of_the_probes(embedder: StaticEmbedde
     fingerprint = embedder.fingerprint
     assert fingerprint.kind == "static"
     assert fingerprint.dimension == embedder.dimension
-    assert fingerprint.probes == round_probes(embedder.embed_documents(PROBES))
+    # Another processor may add up the squares of a vector in another order.
+    assert np.allclose(fingerprint.probes, embedder.embed_documents(PROBES), atol=1.1e-4)
     assert fingerprint == StaticEmbedder.open().fingerprint
 
 

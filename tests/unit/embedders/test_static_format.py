@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from safetensors.numpy import save
-from xlingual_adapters.embedders.static import StaticEmbedder
+from safetensors.numpy import load, save
+from xlingual_adapters.embedders.static import BUNDLED, StaticEmbedder
 from xlingual_adapters.embedders.static.format import quantise, write_model
 
 from xlingual_qdrant.errors import FormatTooNew, InvalidInput, UnreadableFile
@@ -123,12 +124,21 @@ def test_a_config_that_does_not_fit_is_refused(
         embed(model_folder)
 
 
+def test_a_vocabulary_that_does_not_fit_is_refused(model_folder: Path) -> None:
+    path = model_folder / "sentencepiece.model"
+    path.write_bytes(b"no vocabulary")
+    edit_config(model_folder, vocabulary_sha256=sha256(b"no vocabulary").hexdigest())
+    with pytest.raises(UnreadableFile, match="not a SentencePiece model"):
+        embed(model_folder)
+    other = (BUNDLED / "sentencepiece.model").read_bytes()
+    path.write_bytes(other)
+    edit_config(model_folder, vocabulary_sha256=sha256(other).hexdigest())
+    with pytest.raises(UnreadableFile, match="has 80000 pieces, not"):
+        embed(model_folder)
+
+
 @pytest.mark.parametrize("fault", ["nan", "negative", "unknown"])
 def test_a_table_with_impossible_values_is_refused(model_folder: Path, fault: str) -> None:
-    from hashlib import sha256
-
-    from safetensors.numpy import load
-
     path = model_folder / "table.safetensors"
     arrays = load(path.read_bytes())
     match fault:

@@ -27,7 +27,7 @@ from xlingual_qdrant.schema import PROBES, EmbedderFingerprint, round_probes
 BUNDLED = Path(__file__).with_name("bundled")
 """The folder of the model that ships with the library."""
 
-WINDOW_TEXTS = 4_096  # texts held as lists of pieces at once
+WINDOW_TEXTS = 8_192  # texts held as lists of pieces at once
 WINDOW_CHARACTERS = 1_000_000  # and their characters, so that long texts stay cheap too
 SMALL_BATCH = 64  # texts: SentencePiece starts a thread for a batch, longer than they take
 
@@ -68,9 +68,14 @@ class StaticEmbedder:
         """Pieces that are read of a text."""
         return self.config.max_tokens
 
-    @cached_property
+    @property
     def fingerprint(self) -> EmbedderFingerprint:
-        """What collections remember of this model; from the config alone if it has the probes."""
+        """What collections remember of this model."""
+        return self._fingerprint
+
+    @cached_property
+    def _fingerprint(self) -> EmbedderFingerprint:
+        # From the config alone if it has the probes: to open a collection loads no table.
         known = self.config.probes
         if all(probe in known for probe in PROBES):
             probes = [known[probe] for probe in PROBES]
@@ -118,19 +123,28 @@ class StaticEmbedder:
 
     @cached_property
     def _model(self) -> _Loaded:
-        vocabulary = SentencePieceProcessor(model_proto=read_vocabulary(self.folder, self.config))
+        vocabulary = read_vocabulary(self.folder, self.config)
         table, scales = read_table(self.folder, self.config)
         return _Loaded(vocabulary, Pool(table, scales, self.config.unknown_piece))
 
     def _windows(self, texts: Sequence[str]) -> Iterator[list[str]]:
         """Yield the texts in order, each cut to what may be read, a bounded number at once."""
+        for first in range(0, len(texts), WINDOW_TEXTS):
+            window = list(texts[first : first + WINDOW_TEXTS])
+            lengths = [len(text) for text in window]
+            if max(lengths) <= self._max_characters and sum(lengths) <= WINDOW_CHARACTERS:
+                yield window
+            else:
+                yield from self._smaller_windows(window)
+
+    def _smaller_windows(self, texts: list[str]) -> Iterator[list[str]]:
         limit = self._max_characters
         window: list[str] = []
         characters = 0
         for text in texts:
             window.append(text if len(text) <= limit else text.lstrip()[:limit])
             characters += len(window[-1])
-            if len(window) >= WINDOW_TEXTS or characters >= WINDOW_CHARACTERS:
+            if characters >= WINDOW_CHARACTERS:
                 yield window
                 window, characters = [], 0
         if window:
@@ -152,7 +166,7 @@ class StaticEmbedder:
             if len(texts) <= SMALL_BATCH:
                 return [vocabulary.encode(text) for text in texts]
             return vocabulary.encode(texts, num_threads=1)
-        except (RuntimeError, UnicodeEncodeError):
+        except (RuntimeError, TypeError, UnicodeEncodeError):
             # SentencePiece says neither which text it was nor what is wrong with it.
             for number, text in enumerate(texts, first):
                 _check(text, number)

@@ -18,7 +18,7 @@ from typing import Any, cast
 
 import click
 import numpy as np
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
 from xlingual_adapters.embedders.static.embedder import BUNDLED
 from xlingual_adapters.embedders.static.format import (
@@ -46,11 +46,11 @@ def export(target: Path, model: Path = BUNDLED) -> None:
         raise InvalidInput(f"{target} is there already; name a new or an empty folder")
     config = read_config(model)
     table, scales = read_table(model, config)
-    tokenizer = _tokenizer(read_vocabulary(model, config), config)
+    tokenizer = _tokenizer(read_vocabulary(model, config).serialized_model_proto(), config)
     rows = np.multiply(table, scales[:, None], dtype=np.float32)
     for folder, _ in MODULES:
         (target / folder).mkdir(parents=True, exist_ok=True)
-    save_file({"embedding.weight": rows}, target / "model.safetensors")
+    (target / "model.safetensors").write_bytes(save({"embedding.weight": rows}))
     _write_json(target / "tokenizer.json", tokenizer)
     modules = [
         {"idx": i, "name": str(i), "path": folder, "type": kind}

@@ -11,7 +11,6 @@ Nothing in them is executed: no pickle, no code.
 from __future__ import annotations
 
 import hashlib
-import os
 from pathlib import Path
 from typing import Annotated, Any, TypeAlias
 
@@ -20,6 +19,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
+from sentencepiece import SentencePieceProcessor
 
 from xlingual_qdrant.errors import FormatTooNew, InvalidInput, UnreadableFile
 
@@ -119,9 +119,17 @@ def read_table(folder: Path, config: ModelConfig) -> tuple[Table, Scales]:
     return table, scales
 
 
-def read_vocabulary(folder: Path, config: ModelConfig) -> bytes:
-    """Return the SentencePiece model; raises UnreadableFile if it is another file."""
-    return _read_checked(folder / VOCABULARY_FILE, config.vocabulary_sha256)
+def read_vocabulary(folder: Path, config: ModelConfig) -> SentencePieceProcessor:
+    """Return the vocabulary; raises UnreadableFile unless it fits the config."""
+    path = folder / VOCABULARY_FILE
+    data = _read_checked(path, config.vocabulary_sha256)
+    try:
+        vocabulary = SentencePieceProcessor(model_proto=data)
+    except RuntimeError as exc:
+        raise _unreadable(path, "not a SentencePiece model") from exc
+    if vocabulary.get_piece_size() != config.pieces:
+        raise _unreadable(path, f"has {vocabulary.get_piece_size()} pieces, not {config.pieces}")
+    return vocabulary
 
 
 def quantise(rows: NDArray[np.float32]) -> tuple[Table, Scales]:
@@ -144,8 +152,6 @@ def write_model(
 
     Raises InvalidInput unless the vocabulary has as many pieces as there are rows.
     """
-    from sentencepiece import SentencePieceProcessor
-
     processor = SentencePieceProcessor(model_proto=vocabulary)
     pieces = [processor.id_to_piece(i) for i in range(processor.get_piece_size())]
     if len(pieces) != len(rows):
@@ -179,7 +185,7 @@ def write_config(folder: Path, config: ModelConfig) -> None:
 def _write(path: Path, data: bytes) -> None:
     partial = path.with_suffix(".partial")
     partial.write_bytes(data)
-    os.replace(partial, path)
+    partial.replace(path)
 
 
 def _read(path: Path) -> bytes:

@@ -86,10 +86,10 @@ def _sum_block(
 ) -> None:
     """Write the sums of texts that are ordered by falling length."""
     # "clip" only saves a copy for the sake of a bounds check: all numbers are in bounds.
-    np.take(rows, flat[begins], axis=0, out=sums, mode="clip")
-    places = np.arange(1, lengths[0])
+    rows.take(flat[begins], axis=0, out=sums, mode="clip")
+    places = np.arange(1, int(lengths[0]))
     counts = np.searchsorted(-lengths, -places, side="left")  # texts longer than the place
     for place, count in enumerate(counts.tolist(), 1):
         some, added = sums[:count], spare[:count]
-        np.take(rows, flat[begins[:count] + place], axis=0, out=added, mode="clip")
+        rows.take(flat[begins[:count] + place], axis=0, out=added, mode="clip")
         np.add(some, added, out=some)

@@ -225,9 +225,7 @@ class Collection:
         """Remove the collection with all its documents, for good, and close it."""
         if self._store is None:
             raise UsageError("this Collection was made without its store; use store.drop(name)")
-        name = self.name
-        self.stored.close()
-        self._store.drop(name)
+        self._store.drop(self.name)
         self.close()
 
     def repair(self) -> int:

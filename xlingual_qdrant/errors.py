@@ -193,7 +193,7 @@ class RecordRejected(InvalidInput):
     def __str__(self) -> str:
         return (
             f"{self.file}, line {self.line}: {self.detail} ({self.reason});"
-            " rows before it are stored, correct it and run again"
+            " correct it and run again"
         )
 
 

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import math
 import operator
+import reprlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -225,7 +226,8 @@ def scalar(value: object) -> Scalar:
             return datetime(value.year, value.month, value.day, tzinfo=UTC)
         case _:
             raise InvalidFilter(
-                f"a field can be compared with a string, number, bool or datetime, not {value!r};"
+                f"a field can be compared with a string, number, bool or datetime, not"
+                f" {reprlib.repr(value)};"
                 " for null use is_missing()"
             )
 

@@ -7,6 +7,7 @@ refused with a reason of the closed vocabulary in `errors.Reason`.
 from __future__ import annotations
 
 import math
+import reprlib
 import unicodedata
 from collections.abc import Mapping
 from typing import Any
@@ -164,8 +165,7 @@ def _check_json(value: object, where: str, depth: int) -> None:
                 if not isinstance(key, str):
                     raise InvalidDocument("type", f"{where}: the key {key!r} is not a string")
                 _check_string(key, f"{where}: a key")
-                name = key if depth == 0 else where
-                _check_json(element, f"'{name[:60]}'" if depth == 0 else where, depth + 1)  # pyright: ignore[reportUnknownArgumentType]
+                _check_json(element, where if depth else repr(key[:60]), depth + 1)  # pyright: ignore[reportUnknownArgumentType]
         case _:
             raise InvalidDocument("type", f"{where}: JSON cannot hold {_kind(value)}")
 
@@ -176,4 +176,5 @@ def _check_depth(where: str, depth: int) -> None:
 
 
 def _kind(value: object) -> str:
-    return f"{type(value).__name__} {repr(value)[:60]}"
+    # reprlib is bounded in length and depth, whatever was given.
+    return f"{type(value).__name__} {reprlib.repr(value)[:60]}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from xlingual_adapters.stores.faiss import FaissSettings, FaissStore
+
 from xlingual_qdrant.ports import Store
 from xlingual_qdrant.testing import StoreContract
 

@@ -26,37 +26,9 @@ from xlingual_qdrant.filters import (
 from xlingual_qdrant.testing.strategies import corpora, documents, filters, names, tags, texts
 
 ANY_TEXT = st.text(max_size=60)
-FILTER_LIKE = st.lists(
-    st.sampled_from(
-        [
-            "a",
-            "lang",
-            "de",
-            "(",
-            ")",
-            ",",
-            "=",
-            "<",
-            "and",
-            "or",
-            "not",
-            "in",
-            "is",
-            "missing",
-            "contains",
-            "'x'",
-            '"y"',
-            "1",
-            "2026-01-31",
-            "true",
-            "null",
-            "metadata.lang",
-            "'",
-            "\\",
-        ]
-    ),
-    max_size=12,
-).map(" ".join)
+WORDS = ("a", "lang", "de", "and", "or", "not", "in", "is", "missing", "contains", "true", "null")
+SIGNS = ("(", ")", ",", "=", "<", "'x'", '"y"', "1", "2026-01-31", "metadata.lang", "'", "\\")
+FILTER_LIKE = st.lists(st.sampled_from(WORDS + SIGNS), max_size=12).map(" ".join)
 
 
 def without_singles(where: Filter) -> Filter:

@@ -27,7 +27,12 @@ from xlingual_qdrant.schema import EmbedderFingerprint
 
 TICKETS = [
     {"id": "fr", "text": "Mon colis n'est pas arrivé", "lang": "fr", "metadata": {"priority": 2}},
-    {"id": "de", "text": "Mein Paket ist nicht angekommen", "lang": "de", "metadata": {"priority": 1}},
+    {
+        "id": "de",
+        "text": "Mein Paket ist nicht angekommen",
+        "lang": "de",
+        "metadata": {"priority": 1},
+    },
     {"id": "es", "text": "Quiero cambiar mi contraseña", "lang": "es", "metadata": {"priority": 3}},
 ]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -152,9 +153,10 @@ def _ending(answers: list[Answer], keep: Path | None) -> Text:
         "  xlingual info",
     )
     if keep is not None:
+        folder = shlex.quote(str(keep.resolve()))
         text.append(f"\n\nThe demo is kept in {keep}. To go on asking:\n", style="bold")
         text.append(
-            f"  export XLINGUAL_STORES__LOCAL__PATH={keep} XLINGUAL_COLLECTION={COLLECTION}\n"
+            f"  export XLINGUAL_STORES__LOCAL__PATH={folder} XLINGUAL_COLLECTION={COLLECTION}\n"
             '  xlingual search "my neighbours are loud" --langs "!en"'
         )
     return text

@@ -43,7 +43,10 @@ Examples:
 )
 @click.option("--lang", metavar="TAG", help="The language of texts that come without one.")
 @click.option(
-    "--batch-size", type=click.IntRange(min=1), help="Embed and write this many texts at once."
+    "--batch-size",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Embed and write this many texts at once.",
 )
 @click.option(
     "--dead-letter",
@@ -87,18 +90,30 @@ def command(
     with ExitStack() as stack:
         letters = stack.enter_context(DeadLetters(dead_letter)) if dead_letter else None
         collection = _opened(options, stack, dry_run=dry_run)
-        with progress_bar(options) as watch:
-            report = ingest(
-                collection,
-                files,
-                mapping=mapping,
-                format=format,
-                batch_size=batch_size or WINDOW,
-                strict=strict,
-                dry_run=dry_run,
-                on_reject=letters.write if letters else None,
-                on_progress=watch,
-            )
+        try:
+            with progress_bar(options) as bar:
+                report = ingest(
+                    collection,
+                    files,
+                    mapping=mapping,
+                    format=format,
+                    batch_size=batch_size or WINDOW,
+                    strict=strict,
+                    dry_run=dry_run,
+                    on_reject=letters.write if letters else None,
+                    on_progress=bar.watch if bar else None,
+                )
+                if bar and collection is not None and not dry_run:
+                    bar.wait_for("building indexes")
+                    collection.flush()
+        except KeyboardInterrupt:
+            # What is written is durable. Closing would build indexes first, for minutes perhaps,
+            # which are caches: whoever wants to stop now need not wait for them.
+            stack.pop_all()
+            if letters:
+                letters.close()
+            options.say("\nWhat was written is kept; the same command goes on from there.")
+            raise
         for line in _faults(report):
             note(f"Error: {line}")
         for line in _summary(report, collection, dead_letter):
@@ -133,7 +148,7 @@ def _summary(
 ) -> Iterator[str]:
     """Say what was done, in the order in which the numbers add up."""
     verb = "Checked, for" if report.dry_run else "Ingested into"
-    name = f"'{collection.name}'" if collection else "a new collection"
+    name = f"'{collection.name}'" if collection is not None else "a new collection"
     yield f"{verb} {name} in {report.seconds:.1f} s:"
     for count, value in (
         ("read", report.read),

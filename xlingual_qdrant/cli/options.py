@@ -81,12 +81,13 @@ def note(message: str) -> None:
 
 def on_terminal() -> bool:
     """Say whether a person can be asked: standard input and standard error are a terminal."""
-    return bool(sys.stdin and sys.stdin.isatty() and sys.stderr.isatty())
+    return sys.stdin.isatty() and sys.stderr.isatty()
 
 
 def _remember(ctx: click.Context, param: click.Parameter, value: object) -> None:
+    options = ctx.ensure_object(Options)  # made before the command, so that both have the same one
     if value is not None:
-        setattr(ctx.ensure_object(Options), str(param.name), value)
+        setattr(options, str(param.name), value)
 
 
 def _common(*names: str, **attributes: Any) -> Callable[[FunctionT], FunctionT]:

@@ -80,7 +80,10 @@ def print_table(
     from rich.text import Text
 
     table = Table(
-        box=SIMPLE_HEAD, title=Text(escaped(title)) if title else None, title_justify="left"
+        box=SIMPLE_HEAD,
+        show_edge=False,
+        title=Text(escaped(title)) if title else None,
+        title_justify="left",
     )
     for name in columns[:-1]:
         table.add_column(name, no_wrap=name in ("score", "lang"), overflow="fold")

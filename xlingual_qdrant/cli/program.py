@@ -81,7 +81,7 @@ class Cli(click.Group):
         except (click.ClickException, click.Abort, Exit):
             raise
         except KeyboardInterrupt:
-            note("\nInterrupted.")
+            note("Interrupted.")
             raise Exit(INTERRUPTED) from None
         except BrokenPipeError:
             # Whoever read our output has seen enough, as in `xlingual export | head`.

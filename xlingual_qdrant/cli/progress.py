@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic
+from typing import TYPE_CHECKING
 
 from xlingual_qdrant.cli.options import Options
 from xlingual_qdrant.cli.output import escaped
 from xlingual_qdrant.ingest.report import Progress
 
-Watcher = Callable[[Progress], None]
+if TYPE_CHECKING:
+    from rich.progress import Progress as RichProgress
 
 
 @contextmanager
-def progress_bar(options: Options) -> Generator[Watcher | None]:
+def progress_bar(options: Options) -> Generator[ProgressBar | None]:
     """Show a bar on standard error, with rate and time left; None where nobody watches."""
     if options.quiet or not sys.stderr.isatty():
         yield None
@@ -24,7 +26,7 @@ def progress_bar(options: Options) -> Generator[Watcher | None]:
     # Importing rich takes as long as embedding some thousand texts: only who sees it pays.
     from rich.console import Console
     from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
-    from rich.progress import Progress as Bar
+    from rich.progress import Progress as RichProgress
 
     columns = (
         TextColumn("{task.description}", markup=False),
@@ -33,18 +35,29 @@ def progress_bar(options: Options) -> Generator[Watcher | None]:
         TextColumn("{task.fields[rate]}", markup=False),
         TimeRemainingColumn(),
     )
-    with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("starting", total=None, rate="")
-        began = monotonic()
+    with RichProgress(*columns, console=Console(stderr=True), transient=True) as shown:
+        yield ProgressBar(shown)
 
-        def watch(progress: Progress) -> None:
-            per_second = progress.read / max(monotonic() - began, 1e-3)
-            bar.update(
-                task,
-                description=escaped(Path(progress.file).name),
-                total=progress.bytes_total,
-                completed=progress.bytes_read,
-                rate=f"{progress.read:,} read, {per_second:,.0f}/s",
-            )
 
-        yield watch
+class ProgressBar:
+    """A line that says which file is read, how far, and how fast."""
+
+    def __init__(self, shown: RichProgress) -> None:
+        self._shown = shown
+        self._task = shown.add_task("starting", total=None, rate="")
+        self._began = monotonic()
+
+    def watch(self, progress: Progress) -> None:
+        """Show how far the reading is."""
+        per_second = progress.read / max(monotonic() - self._began, 1e-3)
+        self._shown.update(
+            self._task,
+            description=escaped(Path(progress.file).name),
+            total=progress.bytes_total,
+            completed=progress.bytes_read,
+            rate=f"{progress.read:,} read, {per_second:,.0f}/s",
+        )
+
+    def wait_for(self, what: str) -> None:
+        """Show that something of unknown length is done now."""
+        self._shown.update(self._task, description=what, total=None)

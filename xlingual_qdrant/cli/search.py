@@ -33,7 +33,12 @@ Examples:
 )
 @click.argument("query", nargs=-1, required=True)
 @click.option(
-    "-k", type=click.IntRange(min=1), default=10, show_default=True, help="Print this many at most."
+    "-k",
+    type=click.IntRange(min=1),
+    default=10,
+    show_default=True,
+    metavar="N",
+    help="Print this many at most.",
 )
 @langs_option
 @where_option

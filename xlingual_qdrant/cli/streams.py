@@ -10,12 +10,13 @@ from pathlib import Path
 
 
 def prepare_streams() -> None:
-    """Make standard output and standard error able to print everything.
+    """Make the standard streams be there, and able to print everything.
 
     What a pipe or a file gets is UTF-8 with LF, whatever the locale. A terminal keeps its
     encoding. What cannot be encoded (half a surrogate pair in a file's name) is escaped.
     """
     # Without the streams (`>&-`) the first print would be the first error.
+    sys.stdin = sys.stdin or Path(os.devnull).open()  # noqa: SIM115
     sys.stdout = sys.stdout or Path(os.devnull).open("w")  # noqa: SIM115
     sys.stderr = sys.stderr or Path(os.devnull).open("w")  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):

@@ -25,7 +25,7 @@ from xlingual_qdrant.writing import Prepared
 T = TypeVar("T")
 
 _AHEAD = 1  # windows that wait between two stages; five are in memory then
-_PATIENCE_S = 5.0  # for threads to end; one that waits for a pipe may not
+_PATIENCE_S = 2.0  # for a thread to end, which cannot be interrupted while it waits for a pipe
 
 
 def ingest(
@@ -56,7 +56,7 @@ def ingest(
         _listed(sources),
         mapping or FieldMapping(),
         format=checked_format(format),
-        declared=collection.schema.fields if collection else None,
+        declared=collection.schema.fields if collection is not None else None,
         size=_positive(batch_size),
         strict=strict,
     )
@@ -198,7 +198,9 @@ class _Run:
         """Count what would be done. An id that comes twice counts as new in each window."""
         self.reject(window)
         ids = [document.id for document in window.documents]
-        there = collection.stored.content_hashes(ids) if collection else [None] * len(ids)
+        there: list[bytes | None] = [None] * len(ids)
+        if collection is not None:
+            there = collection.stored.content_hashes(ids)
         known = dict(zip(ids, there, strict=True))
         for document in window.documents:
             before, digest = known[document.id], content_hash(document)

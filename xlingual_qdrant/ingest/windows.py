@@ -22,7 +22,7 @@ Source = str | os.PathLike[str]
 
 WINDOW = 4096
 """Documents that are embedded and written at once."""
-WINDOW_CHARACTERS = 4_000_000
+WINDOW_CHARACTERS = 2_000_000
 """Characters of records after which a window is full, whatever their number."""
 
 

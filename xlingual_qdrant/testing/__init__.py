@@ -28,11 +28,13 @@ pytest.register_assert_rewrite(
 )
 
 from xlingual_qdrant.testing.detectors import DetectorContract  # noqa: E402
+from xlingual_qdrant.testing.embedders import EmbedderContract  # noqa: E402
 from xlingual_qdrant.testing.machine import store_machine  # noqa: E402
 from xlingual_qdrant.testing.stores import StoreContract  # noqa: E402
 
 __all__ = [
     "DetectorContract",
+    "EmbedderContract",
     "StoreContract",
     "store_machine",
 ]

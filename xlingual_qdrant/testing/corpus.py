@@ -95,7 +95,7 @@ ODD_METADATA: tuple[Mapping[str, JsonValue], ...] = (
 )
 """Metadata that must come back as it went in, types included."""
 
-_BRANDS = ("acme", "Acme", "O'Brien", 'say "hi"', "日本", "e\u0301", "")
+_BRANDS = ("acme", "Acme", "O'Brien", 'say "hi"', "日本", "e\u0301", "é", "")
 _EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 
 

@@ -34,7 +34,7 @@ json_values = st.recursive(
 def test_any_json_object_comes_back_as_it_was(rows: list[object], escaped: bool, newline: str):
     text = newline.join(json.dumps(row, ensure_ascii=escaped) for row in rows)
     opened = OpenedFile("t.jsonl", BytesIO(text.encode()), "jsonl", None)
-    records = [record for record in read_records(opened, FieldMapping())]
+    records = list(read_records(opened, FieldMapping()))
     assert all(isinstance(record, RawRecord) for record in records)
     assert json.dumps([r.fields for r in records if isinstance(r, RawRecord)]) == json.dumps(rows)
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gzip
+import itertools
 import json
 import os
 import subprocess
@@ -49,9 +50,10 @@ def test_of_a_stream_that_ends_early_the_complete_lines_are_kept(write):
     lines = b"".join(b"%d %s\n" % (n, os.urandom(30).hex().encode()) for n in range(2000))
     path = write("a.txt.gz", gzip.compress(lines)[:-9000])
     met: list[str] = []
-    with open_source(path) as opened, pytest.raises(UnreadableFile) as caught:
-        for block in read_blocks(opened.chunks()):
-            met += block.lines
+    with open_source(path) as opened:
+        blocks = read_blocks(opened.chunks())
+        with pytest.raises(UnreadableFile) as caught:
+            met.extend(line for block in blocks for line in block.lines)
     assert caught.value.reason == "gzip"
     assert met == lines.decode().split("\n")[: len(met)]
     assert len(met) > 500
@@ -103,7 +105,7 @@ def pieces(stream: bytes, sizes: list[int]):
 def test_lines_do_not_depend_on_where_the_bytes_were_cut(lines, cuts, size):
     data = b"".join(line + b"\n" for line in lines)
     places = sorted({0, len(data), *(cut for cut in cuts if cut < len(data))})
-    chunks = [data[a:b] for a, b in zip(places, places[1:], strict=False)]
+    chunks = [data[a:b] for a, b in itertools.pairwise(places)]
     met, number = [], 1
     for block in read_blocks(regroup(chunks, size)):
         assert block.first == number

@@ -33,7 +33,7 @@ def compact(tx: Transaction, segment: Segment) -> None:
     ends = (first_row(segment.number), first_row(segment.number + 1) - 1)
     run("DELETE FROM dead WHERE row BETWEEN ? AND ?", ends)
     for table in ("blocks", "field_values", "indexes"):
-        run(f"DELETE FROM {table} WHERE segment = ?", (segment.number,))  # noqa: S608
+        run(f"DELETE FROM {table} WHERE segment = ?", (segment.number,))
 
 
 def _move(tx: Transaction, segment: Segment) -> None:

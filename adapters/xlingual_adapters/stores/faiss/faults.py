@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 from xlingual_qdrant.errors import CollectionDamaged, StoreError, StoreUnavailable
@@ -14,7 +14,7 @@ _READ_ONLY = "the folder is read-only; reading works, to write change its permis
 _BY_ERRNO = {
     errno.ENOSPC: _FULL,
     errno.EDQUOT: _FULL,
-    errno.EFBIG: "a file may not grow any more (limit of the system); nothing of this call was kept",
+    errno.EFBIG: "a file may not grow any more; nothing of this call was kept",
     errno.EROFS: _READ_ONLY,
     errno.EACCES: _READ_ONLY,
     errno.EPERM: _READ_ONLY,
@@ -44,7 +44,7 @@ def translate(exc: sqlite3.Error | OSError, where: str) -> StoreError:
 
 
 @contextmanager
-def translated(where: str) -> Iterator[None]:
+def translated(where: str) -> Generator[None]:
     """Let no error of SQLite or of the system pass as it is; `where` is the folder."""
     try:
         yield

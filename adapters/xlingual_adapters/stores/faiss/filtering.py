@@ -86,7 +86,9 @@ class Filtering:
     """Turns filters into candidates, for all threads of a process."""
 
     def __init__(self, fields: Mapping[str, FieldType]) -> None:
-        self._fields = {name: (number, kind) for number, (name, kind) in enumerate(fields.items())}
+        self._fields: dict[str, tuple[int, FieldType]] = {
+            name: (number, kind) for number, (name, kind) in enumerate(fields.items())
+        }
         self._lock = threading.Lock()
         self._kept: OrderedDict[tuple[int, str], _Kept] = OrderedDict()
 

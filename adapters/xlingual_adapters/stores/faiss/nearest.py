@@ -11,6 +11,7 @@ Scores = NDArray[np.float32]
 _STRIDE = 32
 """Scores whose maximum stands for them in the first look for the best."""
 _LOWEST = np.float32(-np.inf)
+_FINITE = np.finfo(np.float32).min
 
 
 def at_least_k_best(scores: Scores, k: int) -> NDArray[np.intp]:
@@ -19,7 +20,8 @@ def at_least_k_best(scores: Scores, k: int) -> NDArray[np.intp]:
     Places scored -inf do not count; fewer than k come back if fewer are scored.
     """
     floor = _floor(scores[None, :], k)[0]
-    return np.flatnonzero(scores >= floor if floor > _LOWEST else scores > _LOWEST)
+    # Where fewer than k are scored, the floor is -inf.
+    return (scores >= max(floor, _FINITE)).nonzero()[0]
 
 
 def _floor(scores: Scores, k: int) -> Scores:
@@ -29,14 +31,16 @@ def _floor(scores: Scores, k: int) -> Scores:
     true one and found much faster.
     """
     n, m = scores.shape
-    parts = scores
+    parts: Scores = scores
     if m >= 4 * k * _STRIDE:
         whole = m - m % _STRIDE
         parts = scores[:, :whole].reshape(n, -1, _STRIDE).max(axis=2)
-    if parts.shape[1] < k:
-        return np.full(n, _LOWEST, dtype=np.float32)
     cut = parts.shape[1] - k
-    return np.partition(parts, cut, axis=1)[:, cut]
+    if cut < 0:
+        none: Scores = np.full(len(scores), _LOWEST, dtype=np.float32)
+        return none
+    parted: Scores = np.partition(parts, cut, axis=1)
+    return parted[:, cut]
 
 
 class Best:
@@ -90,9 +94,14 @@ class Best:
 
 
 def paired_scores(queries: Vectors, vectors: Vectors) -> Scores:
-    """Return the cosine of each query with the vector beside it, both of shape (m, dimension).
+    """Return the cosine of each query with the vector beside it, shape (m, dimension).
+
+    queries: of the same shape, or a single one for all.
 
     Rounds every pair alike, which a matrix product does not: equal vectors score equally.
     """
-    scores = np.einsum("ij,ij->i", queries, vectors)
-    return np.clip(scores, -1.0, 1.0, out=scores)
+    if len(queries) == 1:
+        scores = np.einsum("j,ij->i", queries[0], vectors)
+    else:
+        scores = np.einsum("ij,ij->i", queries, vectors)
+    return np.minimum(np.maximum(scores, -1.0), 1.0)

@@ -21,7 +21,7 @@ from xlingual_adapters.stores.faiss.filtering import Candidates
 from xlingual_adapters.stores.faiss.nearest import Best, at_least_k_best, paired_scores
 from xlingual_adapters.stores.faiss.snapshot import Segment, Snapshot
 from xlingual_adapters.stores.faiss.vectors import Places
-from xlingual_qdrant.documents import Hit
+from xlingual_qdrant.documents import Document, Hit
 from xlingual_qdrant.errors import CollectionDamaged
 from xlingual_qdrant.ports import Vectors
 
@@ -100,47 +100,32 @@ class Searching:
 
     def _scan_one(self, candidates: Sequence[Candidates], query: Any, k: int) -> Places:
         """Return rows that hold the k best for one query, all languages in one array."""
-        scores: list[NDArray[np.float32]] = []
-        for part in candidates:
-            segment, places = part.segment, part.places
-            vectors = segment.file.rows(segment.rows)
-            if places is None:
-                own = vectors @ query
-                own[segment.dead] = -np.inf
-            elif len(places) * _SPARSE < segment.rows:
-                own = vectors[places] @ query
-            else:
-                own = (vectors @ query)[places]
-            scores.append(own)
-        together = scores[0] if len(scores) == 1 else np.concatenate(scores)
-        kept = at_least_k_best(together, k)
+        scores = [_scores_of_one(part, query) for part in candidates]
         if len(scores) == 1:
-            return _rows(candidates[0], kept)
+            return _rows(candidates[0], at_least_k_best(scores[0], k))
+        kept = at_least_k_best(np.concatenate(scores), k)
         ends = np.cumsum([len(own) for own in scores])
         owner = np.searchsorted(ends, kept, side="right")
-        return np.concatenate(
-            [
-                _rows(candidates[i], kept[owner == i] - (ends[i] - len(scores[i])))
-                for i in np.unique(owner)
-            ]
-        )
+        found: list[Places] = []
+        owners: set[int] = set(owner.tolist())
+        for i in sorted(owners):
+            places = kept[owner == i] - (ends[i] - len(scores[i]))
+            found.append(_rows(candidates[i], places))
+        return np.concatenate(found) if found else kept
 
     def _scan(self, part: Candidates, queries: Vectors, best: Best) -> None:
         segment, places = part.segment, part.places
         vectors = segment.file.rows(segment.rows)
+        dead = np.sort(segment.dead)
         step = max(256, _SCORES_AT_ONCE // len(queries))
-        if places is None:
-            mask = np.zeros(segment.rows, dtype=np.bool_)
-            mask[segment.dead] = True
         total = segment.rows if places is None else len(places)
         for start in range(0, total, step):
             stop = min(start + step, total)
             if places is None:
-                scores = queries @ vectors[start:stop].T
-                dead = np.flatnonzero(mask[start:stop])  # pyright: ignore[reportPossiblyUnbound]
-                if len(dead):
-                    scores[:, dead] = -np.inf
                 rows = np.arange(start, stop)
+                scores = queries @ vectors[start:stop].T
+                first, last = np.searchsorted(dead, (start, stop))
+                scores[:, dead[first:last] - start] = -np.inf
             else:
                 rows = places[start:stop]
                 scores = queries @ vectors[rows].T
@@ -164,34 +149,55 @@ class Searching:
             # Scores are rounded anew here: keep whatever may still be among the best.
             kept = np.argsort(-scores, kind="stable")[:k]
             rows, numbers, scores = rows[kept], numbers[kept], scores[kept]
-        wanted = list(dict.fromkeys(rows.tolist()))
-        segments = self._snapshot.segments
-        select = f"SELECT {COLUMNS} FROM documents WHERE row"
-        found = {values[0]: values for values in select_in(self._connection, select, wanted)}
+        documents = self._documents(rows)
         results: list[list[Hit]] = [[] for _ in range(len(queries))]
         for number, row, score in zip(
             numbers.tolist(), rows.tolist(), scores.tolist(), strict=True
         ):
-            values = found[row]
-            metadata = json.loads(values[4])
-            lang = segments[row >> ROW_BITS].lang
-            results[number].append(Hit(document_of(values, lang, metadata), score))
+            results[number].append(Hit(documents[row], score))
         for hits in results:
             hits.sort(key=_rank)
         return results
+
+    def _documents(self, rows: Places) -> dict[int, Document]:
+        segments = self._snapshot.segments
+        select = f"SELECT {COLUMNS} FROM documents WHERE row"
+        wanted = list(dict.fromkeys(rows.tolist()))
+        found = list(select_in(self._connection, select, wanted))
+        # One call for all: decoding them one by one takes longer than finding them.
+        metadata = json.loads(f"[{','.join([values[4] for values in found])}]")
+        return {
+            values[0]: document_of(values, segments[values[0] >> ROW_BITS].lang, decoded)
+            for values, decoded in zip(found, metadata, strict=True)
+        }
 
     def _scores(
         self, numbers: NDArray[np.intp], rows: Places, queries: Vectors
     ) -> NDArray[np.float32]:
         scores = np.empty(len(rows), dtype=np.float32)
         owners = rows >> ROW_BITS
-        for owner in np.unique(owners):
-            segment = self._snapshot.segments[int(owner)]
+        for owner in set(owners.tolist()):
+            segment = self._snapshot.segments[owner]
             own = np.flatnonzero(owners == owner)
             places = rows[own] - first_row(segment.number)
             vectors = segment.file.rows(segment.rows)[places]
-            scores[own] = paired_scores(queries[numbers[own]], vectors)
+            wanted = queries if len(queries) == 1 else queries[numbers[own]]
+            scores[own] = paired_scores(wanted, vectors)
         return scores
+
+
+def _scores_of_one(part: Candidates, query: Any) -> NDArray[np.float32]:
+    segment, places = part.segment, part.places
+    vectors = segment.file.rows(segment.rows)
+    if places is None:
+        scores: NDArray[np.float32] = vectors @ query
+        if len(segment.dead):
+            scores[segment.dead] = -np.inf
+    elif len(places) * _SPARSE < segment.rows:
+        scores = vectors[places] @ query
+    else:
+        scores = (vectors @ query)[places]
+    return scores
 
 
 def _rows(part: Candidates, kept: NDArray[np.intp]) -> Places:

@@ -24,10 +24,16 @@ _NEIGHBOURS = 10
 _EFFORTS = (16, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048)
 
 
-def build(kind: Kind, vectors: Vectors) -> Any:
-    """Return a FAISS index over all rows, numbered as they are."""
+def library() -> Any:
+    """Return the module `faiss`; importing it takes longer than an exact search."""
     import faiss
 
+    return faiss
+
+
+def build(kind: Kind, vectors: Vectors) -> Any:
+    """Return a FAISS index over all rows, numbered as they are."""
+    faiss = library()
     count, dimension = vectors.shape
     bits = faiss.ScalarQuantizer.QT_8bit
     if kind == "hnsw":
@@ -54,8 +60,7 @@ def extend(index: Any, vectors: Vectors) -> None:
 
 def ask(index: Any, kind: str, queries: Vectors, m: int, effort: int) -> NDArray[np.int64]:
     """Return the rows near each query, shape (n, m), -1 for none. effort: efSearch or nprobe."""
-    import faiss
-
+    faiss = library()
     if kind == "hnsw":
         parameters = faiss.SearchParametersHNSW(efSearch=max(effort, m))
     else:

@@ -109,8 +109,8 @@ class VectorFile:
                 touched = np.arange(int(np.searchsorted(self._firsts, count)))
             else:
                 touched = np.unique(np.searchsorted(self._firsts, places, side="right") - 1)
-            unread = touched[~self._good[touched]]
-            bad = [self._blocks[i] for i in unread if not self._check(mapped, int(i))]
+            unread: list[int] = touched[~self._good[touched]].tolist()
+            bad = [self._blocks[i] for i in unread if not self._check(mapped, i)]
             if not bad and places is None:
                 self._all_good_to = max(self._all_good_to, count)
         if not bad:
@@ -131,7 +131,7 @@ class VectorFile:
 
     def _check(self, mapped: Vectors, number: int) -> bool:
         block = self._blocks[number]
-        right = zlib.crc32(mapped[block.first : block.first + block.rows]) == block.crc
+        right = zlib.crc32(mapped[block.first : block.first + block.rows].data) == block.crc
         if right:
             self._good[number] = True
         return right
@@ -159,7 +159,7 @@ def append(path: Path, first: int, vectors: Vectors) -> int:
     handle = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666)
     try:
         os.lseek(handle, first * vectors.shape[1] * 4, os.SEEK_SET)
-        data = memoryview(np.ascontiguousarray(vectors, dtype="<f4")).cast("B")
+        data = np.ascontiguousarray(vectors).data.cast("B")
         while data:
             data = data[os.write(handle, data) :]
     except BaseException:
@@ -177,9 +177,9 @@ def blocks_of(first: int, vectors: Vectors, tail: Block | None) -> list[Block]:
     start = 0
     if tail is not None:
         start = min(BLOCK_ROWS - tail.rows, len(vectors))
-        crc = zlib.crc32(np.ascontiguousarray(vectors[:start]), tail.crc)
+        crc = zlib.crc32(np.ascontiguousarray(vectors[:start]).data, tail.crc)
         blocks.append(Block(tail.first, tail.rows + start, crc))
     for begin in range(start, len(vectors), BLOCK_ROWS):
         part = np.ascontiguousarray(vectors[begin : begin + BLOCK_ROWS])
-        blocks.append(Block(first + begin, len(part), zlib.crc32(part)))
+        blocks.append(Block(first + begin, len(part), zlib.crc32(part.data)))
     return blocks

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-
 from xlingual_adapters.stores.faiss import FaissSettings, FaissStore
 from xlingual_adapters.stores.faiss.collection import FaissCollection
+
 from xlingual_qdrant.documents import Document
 from xlingual_qdrant.ports import Vectors
 from xlingual_qdrant.schema import CollectionSchema
@@ -50,8 +51,11 @@ def opened(tmp_path: Path) -> Iterator[Callable[..., FaissCollection]]:
     """Return a function that opens (or creates) the collection "c" anew, each time called."""
     stores: list[FaissStore] = []
 
-    def open_collection(index: str = "exact", dimension: int = DIMENSION) -> FaissCollection:
-        store = FaissStore(FaissSettings.model_validate({"path": tmp_path, "index": index}))
+    def open_collection(
+        index: str = "exact", dimension: int = DIMENSION, **settings: Any
+    ) -> FaissCollection:
+        given = {"path": tmp_path, "index": index, **settings}
+        store = FaissStore(FaissSettings.model_validate(given))
         stores.append(store)
         if "c" in store.list():
             return store.open("c")

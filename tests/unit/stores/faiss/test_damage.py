@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from xlingual_adapters.stores.faiss import FaissSettings, FaissStore
 
 from xlingual_qdrant.errors import (
     CollectionDamaged,
@@ -68,6 +69,7 @@ def test_other_documents_of_a_damaged_collection_are_served(
     assert collection.count() == 4000
     assert sum(len(batch.documents) for batch in collection.scan()) == 4000
     assert collection.fetch_vectors(["00001"])[0] is not None
+    assert collection.delete(["03996"]) == 1
     for read in (
         lambda: collection.fetch_vectors(ids[:1]),
         lambda: list(collection.scan(with_vectors=True)),
@@ -148,9 +150,7 @@ def test_a_damaged_index_is_made_again_with_a_warning_and_search_is_exact_meanwh
         found = collection.search(vectors(20, seed=5), 10, where=F("lang") == "fr")
     assert "does not match its checksum" in caplog.text
     assert str(path) in caplog.text
-    assert found == collection.search(
-        vectors(20, seed=5), 10, where=F("lang") == "fr", exact=True
-    )
+    assert found == collection.search(vectors(20, seed=5), 10, where=F("lang") == "fr", exact=True)
     assert "damaged" in collection.describe()["indexes"]["fr"]
     collection.compact()
     assert set(collection.describe()["indexes"].values()) == {kind}
@@ -202,6 +202,4 @@ def test_a_folder_that_vanishes_is_an_error_of_this_library(
         collection.count()
     (folder / "collection.sqlite").unlink()
     with pytest.raises(CollectionMissing):
-        from xlingual_adapters.stores.faiss import FaissSettings, FaissStore
-
         FaissStore(FaissSettings(path=folder.parent)).open("c")

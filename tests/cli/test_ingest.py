@@ -1,0 +1,193 @@
+"""`xlingual ingest`."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+PROGRAM = [sys.executable, "-c", "from xlingual_qdrant.cli import main; main()"]
+
+LINES = (
+    '{"id": "a", "text": "Guten Morgen", "lang": "de", "page": 3}\n'
+    '{"id": "b", "text": "Bonjour à tous", "lang": "fr"}\n'
+)
+BAD = '{"id": "c", "text": ""}\n{"id": "d", "text": "x", "lang": "klingon"}\nno json\n'
+
+
+@pytest.fixture
+def texts(folder):
+    file = folder / "texts.jsonl"
+    file.write_text(LINES, encoding="utf-8")
+    return file
+
+
+def test_it_says_what_it_did_to_people_and_programs(run, texts, parse):
+    result = run("ingest", "texts.jsonl", "--json")
+    assert result.exit_code == 0
+    [report] = parse(result.stdout)
+    assert (report["read"], report["added"], report["rejected"]) == (2, 2, 0)
+    assert report["languages"] == {"de": 1, "fr": 1}
+    assert "added" in result.stderr
+    assert "de 1, fr 1" in result.stderr
+    [info] = parse(run("info", "--json").stdout)
+    assert info["count"] == 2
+
+
+def test_nothing_is_printed_to_stdout_without_json(run, texts):
+    assert run("ingest", "texts.jsonl").stdout == ""
+
+
+def test_again_changes_nothing(run, texts, parse):
+    run("ingest", "texts.jsonl")
+    [report] = parse(run("ingest", "texts.jsonl", "--json").stdout)
+    assert (report["added"], report["updated"], report["unchanged"]) == (0, 0, 2)
+
+
+def test_quiet_is_quiet_but_not_about_errors(run, texts):
+    assert run("ingest", "--quiet", "texts.jsonl").stderr == ""
+    (texts.parent / "empty.jsonl").write_bytes(b"")
+    result = run("ingest", "--quiet", "empty.jsonl")
+    assert result.exit_code == 1
+    assert result.stderr.startswith("Error: empty.jsonl: ")
+    assert "(empty)" in result.stderr
+
+
+def test_rejected_rows_are_kept_with_their_reasons(run, folder, parse):
+    (folder / "mixed.jsonl").write_text(LINES + BAD, encoding="utf-8")
+    result = run("ingest", "mixed.jsonl", "--dead-letter", "dead.jsonl")
+    assert result.exit_code == 0
+    assert "empty 1" in result.stderr
+    assert "dead.jsonl" in result.stderr
+    dead = parse((folder / "dead.jsonl").read_text(encoding="utf-8"))
+    assert [(row["line"], row["reason"]) for row in dead] == [
+        (3, "empty"),
+        (4, "language"),
+        (5, "json"),
+    ]
+    assert set(dead[0]) == {"file", "line", "reason", "detail", "record"}
+
+
+def test_a_file_of_nothing_but_faults_is_1(run, folder):
+    (folder / "bad.jsonl").write_text(BAD, encoding="utf-8")
+    result = run("ingest", "bad.jsonl")
+    assert result.exit_code == 1
+    assert "Error: bad.jsonl: none of its 3 records could be used" in result.stderr
+
+
+def test_one_bad_file_does_not_stop_the_others(run, texts, parse):
+    cut = gzip.compress(LINES.encode())[:-20]
+    (texts.parent / "cut.jsonl.gz").write_bytes(cut)
+    result = run("ingest", "cut.jsonl.gz", "texts.jsonl", "--json")
+    assert result.exit_code == 1
+    assert "(gzip)" in result.stderr
+    [report] = parse(result.stdout)
+    assert [outcome["error"] is None for outcome in report["files"]] == [False, True]
+    assert parse(run("info", "--json").stdout)[0]["count"] == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("table.csv", "--text-field", "txt"), "text"),
+        (("table.csv", "--lang", "klingon"), "klingon"),
+        (("table.csv", "--lang-field", "text"), "text"),
+        (("missing.csv",), "missing.csv"),
+        (("table.csv", "--format", "xml"), "xml"),
+        (("table.csv", "--batch-size", "0"), "batch-size"),
+        (("table.csv", "--dead-letter", "no/such/folder"), "no/such/folder"),
+        ((), "FILE"),
+    ],
+)
+def test_wrong_usage_is_2(run, folder, arguments, said):
+    (folder / "table.csv").write_text("id,text\n1,hello there\n", encoding="utf-8")
+    result = run("ingest", *arguments)
+    assert result.exit_code == 2
+    assert said in result.stderr
+    assert result.stdout == ""
+
+
+def test_a_dry_run_makes_nothing(run, texts, parse):
+    before = sorted(texts.parent.rglob("*"))
+    result = run("ingest", "texts.jsonl", "--dry-run", "--json")
+    assert result.exit_code == 0
+    [report] = parse(result.stdout)
+    assert (report["added"], report["dry_run"]) == (2, True)
+    assert sorted(texts.parent.rglob("*")) == before
+
+
+def test_a_dry_run_compares_with_what_is_there(run, texts, parse):
+    run("ingest", "texts.jsonl")
+    texts.write_text(LINES.replace("Guten Morgen", "Guten Abend"), encoding="utf-8")
+    [report] = parse(run("ingest", "texts.jsonl", "--dry-run", "--json").stdout)
+    assert (report["added"], report["updated"], report["unchanged"]) == (0, 1, 1)
+    assert "Guten Morgen" in run("get", "a").stdout
+
+
+def test_strict_stops_at_the_first_fault(run, folder):
+    (folder / "mixed.jsonl").write_text(LINES + BAD, encoding="utf-8")
+    result = run("ingest", "--strict", "mixed.jsonl")
+    assert result.exit_code == 1
+    assert "mixed.jsonl, line 3" in result.stderr
+
+
+def test_fields_have_the_names_that_one_says(run, folder, parse):
+    (folder / "posts.csv").write_text("key;body;locale;n\n7;Guten Tag;de-at;1\n", encoding="utf-8")
+    names = ("--id-field", "key", "--text-field", "body", "--lang-field", "locale")
+    assert run("ingest", "posts.csv", *names).exit_code == 0
+    assert parse(run("export").stdout) == [
+        {"id": "7", "text": "Guten Tag", "lang": "de-AT", "metadata": {"n": "1"}}
+    ]
+
+
+def test_texts_come_from_standard_input(run, parse):
+    assert (
+        run("ingest", "--format", "txt", "--lang", "nl", "-", input="Goedemorgen\n").exit_code == 0
+    )
+    assert [(row["text"], row["lang"]) for row in parse(run("export").stdout)] == [
+        ("Goedemorgen", "nl")
+    ]
+
+
+def test_an_export_can_be_ingested_elsewhere(filled, run, parse):
+    exported = run("export").stdout
+    copied = run(
+        "ingest", "--collection", "copy", "--metadata-field", "metadata", "-", input=exported
+    )
+    assert copied.exit_code == 0
+    assert run("export", "--collection", "copy").stdout == exported
+
+
+def test_at_a_terminal_there_is_a_bar(folder, terminal):
+    rows = (json.dumps({"text": f"Satz {n}", "lang": "de"}) for n in range(20000))
+    (folder / "many.jsonl").write_text("\n".join(rows), encoding="utf-8")
+    code, shown = terminal("ingest", "many.jsonl")
+    assert code == 0
+    assert "many.jsonl" in shown
+    assert "read, " in shown
+    assert "20,000" in shown
+    assert "read, " not in terminal("ingest", "--quiet", "many.jsonl")[1]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no signals to send")
+def test_ctrl_c_stops_it_soon_and_keeps_what_is_written(folder, process, parse):
+    rows = (json.dumps({"id": str(n), "text": f"Satz {n}", "lang": "de"}) for n in range(100_000))
+    (folder / "many.jsonl").write_text("\n".join(rows), encoding="utf-8")
+    command = [*PROGRAM, "ingest", "many.jsonl"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as child:
+        while not (folder / "xlingual-data" / "documents" / "vectors" / "de.1.f32").exists():
+            time.sleep(0.01)
+        time.sleep(0.2)
+        child.send_signal(signal.SIGINT)
+        assert child.wait(timeout=20) == 130
+        assert child.stderr is not None
+        said = child.stderr.read().decode()
+    assert "the same command goes on from there" in said
+    assert said.endswith("Interrupted.\n")
+    [facts] = parse(process("info", "--json").stdout.decode())
+    assert 0 < facts["count"] < 100_000

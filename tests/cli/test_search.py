@@ -1,0 +1,113 @@
+"""`xlingual search`."""
+
+from __future__ import annotations
+
+import pytest
+
+
+def test_a_pipe_gets_lines(filled, run):
+    result = run("search", "-k", "2", "the cat is sitting on the mat")
+    assert result.exit_code == 0
+    cells = [line.split("\t") for line in result.stdout.splitlines()]
+    assert {(lang, id) for _, lang, id, _ in cells} == {("de", "cat-de"), ("fr", "cat-fr")}
+    assert float(cells[0][0]) >= float(cells[1][0])
+    assert result.stderr == ""
+
+
+def test_words_without_quotes_are_one_query(filled, run):
+    assert run("search", "the", "cat", "sits").stdout == run("search", "the cat sits").stdout
+
+
+def test_json_has_the_fields_of_a_hit(filled, run, parse):
+    hits = parse(run("search", "--json", "-k", "1", "--langs", "fr", "a cat on a mat").stdout)
+    assert list(hits[0]) == ["id", "text", "lang", "score", "metadata"]
+    assert hits[0]["metadata"] == {"n": 2}
+    assert -1 <= hits[0]["score"] <= 1
+
+
+@pytest.mark.parametrize(
+    ("options", "ids"),
+    [
+        (("--langs", "de"), {"cat-de", "rain-de"}),
+        (("--langs", "fr,es"), {"cat-fr", "rain-es"}),
+        (("--langs", "fr", "--langs", "es"), {"cat-fr", "rain-es"}),
+        (("--langs", "!de"), {"cat-fr", "rain-es"}),
+        (("--where", "n >= 2"), {"cat-fr", "rain-es"}),
+        (("--langs", "!de", "--where", "n >= 3"), {"rain-es"}),
+        (("--exact", "-k", "9"), {"cat-de", "cat-fr", "rain-de", "rain-es"}),
+        (("--min-score", "1"), set()),
+    ],
+)
+def test_conditions(filled, run, parse, options, ids):
+    result = run("search", "--json", *options, "rain tomorrow")
+    assert {hit["id"] for hit in parse(result.stdout)} == ids
+    assert result.exit_code == 0
+
+
+def test_nothing_found_is_said_but_no_failure(filled, run):
+    result = run("search", "--langs", "ja", "rain")
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert "Nothing matches" in result.stderr
+    assert run("search", "--quiet", "--langs", "ja", "rain").stderr == ""
+
+
+def test_queries_from_standard_input(filled, run, parse):
+    queries = "the cat sits on the mat\r\n\nit will rain tomorrow\n"
+    hits = parse(run("search", "--json", "-k", "1", "--langs", "de", "-", input=queries).stdout)
+    assert [(hit["query"], hit["id"]) for hit in hits] == [
+        ("the cat sits on the mat", "cat-de"),
+        ("it will rain tomorrow", "rain-de"),
+    ]
+    lines = run("search", "-k", "1", "--langs", "de", "-", input=queries).stdout.splitlines()
+    assert lines[1].split("\t")[0] == "it will rain tomorrow"
+
+
+def test_bytes_that_are_not_utf8_are_named_by_their_line(filled, run):
+    result = run("search", "-", input=b"fine\nnot \xff fine\n")
+    assert result.exit_code == 1
+    assert "line 2" in result.stderr
+
+
+@pytest.mark.parametrize("query", ["", "  ", "\u200b"])
+def test_an_empty_query_is_refused(filled, run, query):
+    result = run("search", query)
+    assert result.exit_code == 1
+    assert "the query cannot be searched" in result.stderr
+
+
+def test_a_filter_that_cannot_be_read_is_2(filled, run):
+    result = run("search", "--where", "n >=", "rain")
+    assert result.exit_code == 2
+    assert result.stderr.startswith("Error: ")
+
+
+HOSTILE = "\x1b]0;owned\x07 one\ntwo\tthree \x9b31m \u202egnol \\ end"
+
+
+@pytest.fixture
+def hostile(run):
+    import json
+
+    line = json.dumps({"id": "evil\x1b[2J", "text": HOSTILE, "lang": "en"})
+    assert run("ingest", "-", input=line).exit_code == 0
+
+
+def test_stored_control_characters_reach_no_terminal(hostile, run, terminal, parse):
+    plain = run("search", "three").stdout
+    assert plain.count("\n") == 1
+    assert "\\x1b]0;owned\\x07 one\\ntwo\\tthree \\x9b31m \\u202egnol \\\\ end" in plain
+    assert "evil\\x1b[2J" in plain
+    for arguments in (("search", "three"), ("search", "--json", "three"), ("export",)):
+        _, shown = terminal(*arguments)
+        assert "\x1b]0" not in shown
+        assert "\x1b[2J" not in shown
+        assert "\x9b" not in shown
+    assert parse(run("search", "--json", "three").stdout)[0]["text"] == HOSTILE
+
+
+def test_a_terminal_gets_a_table(filled, terminal):
+    code, shown = terminal("search", "-k", "1", "--langs", "de", "a cat on the mat")
+    assert code == 0
+    assert "score" in shown
+    assert "Die Katze sitzt auf der Matte." in shown
+    assert "\t" not in shown

@@ -71,6 +71,7 @@ class Collection:
         self._load_detector = load_detector
         self._store = store
         self._owns_store = owns_store
+        self._closed = False
         self._store_name = store_name or type(stored).__name__
 
     @classmethod
@@ -226,7 +227,7 @@ class Collection:
         if self._store is None:
             raise UsageError("this Collection was made without its store; use store.drop(name)")
         self._store.drop(self.name)
-        self.close()
+        self._release()
 
     def repair(self) -> int:
         """Embed documents again whose vectors are damaged; return how many there were."""
@@ -376,11 +377,17 @@ class Collection:
         self.stored.compact()
 
     def flush(self) -> None:
-        """Return when everything written is durable."""
+        """Return when everything written is durable, and indexes that are due are built."""
         self.stored.flush()
 
     def close(self) -> None:
-        """Release files, locks and connections. Closing twice is harmless."""
+        """Flush, then release files, locks and connections. Closing twice is harmless."""
+        if not self._closed:
+            self.stored.flush()
+            self._release()
+
+    def _release(self) -> None:
+        self._closed = True
         self.stored.close()
         if self._owns_store and self._store is not None:
             self._store.close()
@@ -394,7 +401,11 @@ class Collection:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.close()
+        # After an error, or Ctrl-C, nobody wants to wait for indexes: what is written is durable.
+        if error is None:
+            self.close()
+        else:
+            self._release()
 
     def __repr__(self) -> str:
         return f"<Collection '{self.name}' in {self._store_name}>"

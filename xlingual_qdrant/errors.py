@@ -4,6 +4,7 @@
     ├── UsageError               the call or the command line does not fit    (exit code 2)
     │   ├── SettingsError        a settings file, variable or argument is wrong
     │   ├── UnknownName          no plug-in, store, field ... of that name; suggests the nearest
+    │   ├── UnknownLanguage      a tag that BCP 47 does not know
     │   ├── UnknownColumn        a table has no such column; lists those it has
     │   ├── FileUnavailable      no such file, or no permission to read it
     │   ├── MissingExtra         a feature needs a package that is not installed
@@ -139,6 +140,18 @@ class InvalidFilter(UsageError):
     """A filter cannot be read, or compares what has no order."""
 
 
+class UnknownLanguage(UsageError):
+    """A tag is malformed, or not in the registry of BCP 47."""
+
+    def __init__(self, tag: str) -> None:
+        super().__init__(tag)
+        self.tag = tag
+
+    def __str__(self) -> str:
+        shown = self.tag if len(self.tag) <= 40 else self.tag[:40] + "..."
+        return f"{shown!r} is not a language tag; use one like 'de', 'pt-BR' or 'zh-Hant'"
+
+
 class InvalidInput(XlingualError, ValueError):
     """Data that cannot be stored as it is."""
 
@@ -176,7 +189,8 @@ class UnreadableFile(InvalidInput):
         self.reason: Reason = reason
 
     def __str__(self) -> str:
-        return f"{self.file}: {self.detail} ({self.reason})"
+        name = "standard input" if self.file == "-" else self.file
+        return f"{name}: {self.detail} ({self.reason})"
 
 
 class RecordRejected(InvalidInput):

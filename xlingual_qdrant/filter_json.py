@@ -19,7 +19,7 @@ from datetime import datetime
 from typing import Any, assert_never, cast
 
 from xlingual_qdrant.documents import JsonValue
-from xlingual_qdrant.errors import InvalidFilter, did_you_mean
+from xlingual_qdrant.errors import InvalidFilter, UnknownLanguage, did_you_mean
 from xlingual_qdrant.filter_syntax import OWN, check_depth
 from xlingual_qdrant.filters import (
     And,
@@ -37,7 +37,6 @@ from xlingual_qdrant.filters import (
     parse_datetime,
     scalar,
 )
-from xlingual_qdrant.languages import UnknownLanguage
 
 _BUILD: dict[str, Callable[[F, Any], Filter]] = {
     "=": operator.eq,

@@ -24,7 +24,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, assert_never
 
-from xlingual_qdrant.errors import InvalidFilter
+from xlingual_qdrant.errors import InvalidFilter, UnknownLanguage
 from xlingual_qdrant.filter_tokens import problem, tokens, value_of
 from xlingual_qdrant.filters import (
     EVERYTHING,
@@ -43,7 +43,6 @@ from xlingual_qdrant.filters import (
     Scalar,
     scalar,
 )
-from xlingual_qdrant.languages import UnknownLanguage
 
 MAX_DEPTH = 100
 """Levels of nesting; real filters have few, and each level is a call deep."""

@@ -9,22 +9,10 @@ from typing import NamedTuple
 import langcodes
 from langcodes.tag_parser import LanguageTagError
 
-from xlingual_qdrant.errors import InvalidInput
+from xlingual_qdrant.errors import UnknownLanguage
 
 UNDETERMINED = "und"
 """The tag of a text whose language is not known (BCP 47)."""
-
-
-class UnknownLanguage(InvalidInput):
-    """A tag is malformed, or not in the registry of BCP 47."""
-
-    def __init__(self, tag: str) -> None:
-        super().__init__(tag)
-        self.tag = tag
-
-    def __str__(self) -> str:
-        shown = self.tag if len(self.tag) <= 40 else self.tag[:40] + "..."
-        return f"{shown!r} is not a language tag; use one like 'de', 'pt-BR' or 'zh-Hant'"
 
 
 class Detection(NamedTuple):
@@ -68,7 +56,7 @@ def tag_matches(wanted: str, tag: str) -> bool:
 def split_langs(langs: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return the canonical tags wanted, and those unwanted (written with a leading '!').
 
-    Raises UnknownLanguage, and ValueError-like InvalidInput for an empty tag.
+    Raises UnknownLanguage, for an empty tag too.
     """
     wanted: list[str] = []
     unwanted: list[str] = []

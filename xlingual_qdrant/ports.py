@@ -141,11 +141,11 @@ class StoredCollection(Protocol):
         ...
 
     def flush(self) -> None:
-        """Return when everything written is durable."""
+        """Return when everything written is durable, and indexes that are due are built."""
         ...
 
     def close(self) -> None:
-        """Release files, locks and connections. Closing twice is harmless."""
+        """Release files, locks and connections at once, without a `flush`; twice is harmless."""
         ...
 
 

@@ -13,8 +13,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from xlingual_qdrant.documents import Document, JsonValue
-from xlingual_qdrant.errors import InvalidDocument
-from xlingual_qdrant.languages import UnknownLanguage, canonical
+from xlingual_qdrant.errors import InvalidDocument, UnknownLanguage
+from xlingual_qdrant.languages import canonical
 
 MAX_TEXT = 1_000_000
 """Code points of a text; longer ones are refused, not cut."""

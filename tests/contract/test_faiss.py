@@ -7,7 +7,7 @@ from pathlib import Path
 from xlingual_adapters.stores.faiss import FaissSettings, FaissStore
 
 from xlingual_qdrant.ports import Store
-from xlingual_qdrant.testing import StoreContract
+from xlingual_qdrant.testing import StoreContract, store_machine
 
 
 class TestExact(StoreContract):
@@ -23,3 +23,8 @@ class TestHnsw(StoreContract):
 class TestIvf(StoreContract):
     def open_store(self, place: Path) -> Store:
         return FaissStore(FaissSettings(path=place, index="ivf"))
+
+
+TestExactBesideTheJudge = store_machine(
+    lambda place: FaissStore(FaissSettings(path=place, index="exact"))
+).TestCase

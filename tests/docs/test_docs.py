@@ -7,7 +7,8 @@ In a Markdown file, all examples of a section (a `##` heading) run in one empty 
 - a `toml`, `json` or `jsonl` block whose first line is a comment with a file name is written there;
 - a `text` block is what the block before it prints.
 
-`...` stands for anything, on a line or as a line of its own.
+`...` stands for anything, on a line or as a line of its own. Blocks of other languages, such as
+`sh`, are not run. `examples/` is there.
 """
 
 from __future__ import annotations
@@ -46,14 +47,14 @@ def agrees(shown: str, printed: str) -> bool:
     return re.fullmatch(pattern, printed.strip(), re.DOTALL) is not None
 
 
-def run(command: str, folder: Path, **options: object) -> str:
+def run(command: str, folder: Path) -> str:
     """Return what a shell command prints, on both streams, as a reader of the page would see it."""
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     known = {k: v for k, v in os.environ.items() if not k.startswith("XLINGUAL_")}
     done = subprocess.run(
         ["bash", "-o", "pipefail", "-c", command],
         cwd=folder,
-        env={**known, "PATH": path, "EXAMPLES": str(ROOT / "examples"), "COLUMNS": "100"},
+        env={**known, "PATH": path, "COLUMNS": "100"},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         encoding="utf-8",
@@ -63,8 +64,9 @@ def run(command: str, folder: Path, **options: object) -> str:
     return done.stdout
 
 
-@pytest.mark.parametrize("section", sections(), ids=lambda s: f"{s.page}: {s.title}")
+@pytest.mark.parametrize("section", list(sections()), ids=lambda s: f"{s.page}: {s.title}")
 def test_examples_print_what_the_page_shows(section: Section, tmp_path: Path) -> None:
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
     printed = ""
     for language, body in section.blocks:
         named = FILE_LINE.match(body)
@@ -84,8 +86,7 @@ def test_examples_print_what_the_page_shows(section: Section, tmp_path: Path) ->
             (tmp_path / named[1]).write_text(text, encoding="utf-8")
 
 
-def test_every_example_is_shown_in_the_readme_with_its_output() -> None:
+def test_every_example_is_run_in_the_readme() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     for example in sorted((ROOT / "examples").glob("*.py")):
-        printed = run(f"python {example}", ROOT)
-        assert printed.strip() in readme, f"{example.name} prints:\n{printed}"
+        assert f"$ python examples/{example.name}\n" in readme

@@ -18,9 +18,9 @@ from xlingual_qdrant.errors import (
     InvalidInput,
     InvalidVectors,
     SchemaMismatch,
+    UnknownLanguage,
     UsageError,
 )
-from xlingual_qdrant.languages import UnknownLanguage
 from xlingual_qdrant.memory import MemoryStore
 from xlingual_qdrant.ports import Embedder, Vectors
 from xlingual_qdrant.schema import EmbedderFingerprint

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import inspect
 import copy
+import inspect
 import re
 
 import pytest
@@ -28,13 +28,13 @@ from xlingual_qdrant.errors import (
     SettingsError,
     StoreUnavailable,
     UnknownColumn,
+    UnknownLanguage,
     UnknownName,
     UnreadableFile,
     UsageError,
     XlingualError,
     did_you_mean,
 )
-from xlingual_qdrant.languages import UnknownLanguage
 
 EXAMPLES: tuple[XlingualError, ...] = (
     SettingsError("port is not a number"),

@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, timedelta, timezone
 import pytest
 
 from xlingual_qdrant.documents import Document, JsonValue
-from xlingual_qdrant.errors import InvalidFilter
+from xlingual_qdrant.errors import InvalidFilter, UnknownLanguage
 from xlingual_qdrant.filters import (
     EVERYTHING,
     NOTHING,
@@ -25,7 +25,6 @@ from xlingual_qdrant.filters import (
     parse_datetime,
     scalar,
 )
-from xlingual_qdrant.languages import UnknownLanguage
 from xlingual_qdrant.testing.corpus import FILTERS, random_documents
 
 FIELD = F("x")

@@ -6,9 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xlingual_qdrant.errors import InvalidInput
+from xlingual_qdrant.errors import UnknownLanguage, UsageError
 from xlingual_qdrant.languages import (
-    UnknownLanguage,
     canonical,
     language_name,
     split_langs,
@@ -69,7 +68,7 @@ def test_a_tag_has_one_canonical_form(given_tag: str, expected: str) -> None:
 def test_what_is_not_registered_is_refused_and_nothing_is_guessed(tag: str) -> None:
     with pytest.raises(UnknownLanguage) as caught:
         canonical(tag)
-    assert isinstance(caught.value, InvalidInput)
+    assert isinstance(caught.value, UsageError)
     assert "use one like 'de'" in str(caught.value)
     assert len(str(caught.value)) < 200
 

@@ -107,11 +107,6 @@ def command(
                     bar.wait_for("building indexes")
                     collection.flush()
         except KeyboardInterrupt:
-            # What is written is durable. Closing would build indexes first, for minutes perhaps,
-            # which are caches: whoever wants to stop now need not wait for them.
-            stack.pop_all()
-            if letters:
-                letters.close()
             options.say("\nWhat was written is kept; the same command goes on from there.")
             raise
         for line in _faults(report):

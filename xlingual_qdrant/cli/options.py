@@ -126,7 +126,8 @@ def _checked_tags(
     _ctx: click.Context, _param: click.Parameter, values: Iterable[str]
 ) -> tuple[str, ...]:
     """Return all tags of a repeatable option that takes several separated by commas."""
-    from xlingual_qdrant.languages import UnknownLanguage, split_langs
+    from xlingual_qdrant.errors import UnknownLanguage
+    from xlingual_qdrant.languages import split_langs
 
     tags = [tag.strip() for value in values for tag in value.split(",")]
     try:

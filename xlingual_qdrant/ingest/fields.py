@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from xlingual_qdrant.documents import Document
-from xlingual_qdrant.errors import InvalidDocument, UnknownColumn, UsageError
-from xlingual_qdrant.languages import UnknownLanguage, canonical
+from xlingual_qdrant.errors import InvalidDocument, UnknownColumn, UnknownLanguage, UsageError
+from xlingual_qdrant.languages import canonical
 from xlingual_qdrant.schema import FieldType
 from xlingual_qdrant.validation import INT64, make_document
 

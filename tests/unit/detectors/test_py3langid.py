@@ -9,8 +9,8 @@ import unicodedata
 import pytest
 from xlingual_adapters.detectors.py3langid import Py3langidDetector, Py3langidSettings, plugin
 
-from xlingual_qdrant.errors import SettingsError, UnknownName
-from xlingual_qdrant.languages import Detection, UnknownLanguage
+from xlingual_qdrant.errors import SettingsError, UnknownLanguage, UnknownName
+from xlingual_qdrant.languages import Detection
 from xlingual_qdrant.ports import LanguageDetector
 from xlingual_qdrant.testing.detectors import SENTENCES, DetectorContract
 

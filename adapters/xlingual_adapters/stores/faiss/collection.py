@@ -207,14 +207,7 @@ class FaissCollection:
             self._build_indexes()
 
     def close(self) -> None:
-        """Build indexes that are due, give back the lock and all files."""
-        try:
-            self.flush()
-        finally:
-            self._connections.close()
-
-    def discard(self) -> None:
-        """Close without building anything: the collection is about to be dropped."""
+        """Give back the lock and all files; indexes that are due are left to a `flush`."""
         self._connections.close()
 
     def _candidates(self, view: View, where: Filter | None) -> list[Candidates]:

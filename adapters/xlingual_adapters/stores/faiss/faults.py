@@ -34,8 +34,9 @@ _BY_SQLITE = {
 def translate(exc: sqlite3.Error | OSError, where: str) -> StoreError:
     """Return the error of this library for one of SQLite or of the system."""
     if isinstance(exc, OSError):
+        reason = exc.strerror or str(exc)
         words = _BY_ERRNO.get(exc.errno or 0)
-        return StoreUnavailable(where, f"{words} ({exc})" if words else str(exc))
+        return StoreUnavailable(where, f"{words} ({reason})" if words else reason)
     name = getattr(exc, "sqlite_errorname", None) or ""
     for prefix, words in _BY_SQLITE.items():
         if name.startswith(prefix):

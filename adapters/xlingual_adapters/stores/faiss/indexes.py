@@ -2,7 +2,7 @@
 
 An index covers the first rows of one segment; what came later is scanned beside it, so that
 an answer never lacks what has been written. An index that is missing, damaged or too old is
-built again by the next `flush`, `compact` or `close` of a writer; until then search is exact.
+built again by the next `flush` or `compact` of a writer; until then search is exact.
 """
 
 from __future__ import annotations

@@ -80,7 +80,7 @@ class FaissStore:
         folder = self._existing(name)
         mine = [c for c in self._opened if c.schema.name == name]
         for collection in mine:
-            collection.discard()
+            collection.close()
             self._opened.remove(collection)
         with translated(str(folder)):
             lock = WriteLock(folder)

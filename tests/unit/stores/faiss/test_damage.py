@@ -141,6 +141,7 @@ def test_a_damaged_index_is_made_again_with_a_warning_and_search_is_exact_meanwh
 ) -> None:
     writer = opened(kind)
     writer.write(documents(10_000), vectors(10_000))
+    writer.flush()
     writer.close()
     [path] = (folder / "indexes").glob("fr.*")
     flip(path, path.stat().st_size // 2)

@@ -18,8 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import click
-
-from benchmarks.reporting import Bar, report
+from reporting import Bar, report
 
 XLINGUAL = [sys.executable, "-m", "xlingual_qdrant"]
 

@@ -34,6 +34,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from detector_candidates import CANDIDATES, Answer, Candidate
+from reporting import machine
 
 from xlingual_qdrant.languages import canonical
 
@@ -227,14 +228,6 @@ def heading(texts: Sequence[Text]) -> Iterable[str]:
     yield "# 'load s' has the imports (NumPy, langcodes) and the first answer in it"
     yield "# py3langid was taught on Tatoeba, among other sources: its figures here flatter it"
     yield ""
-
-
-def machine() -> str:
-    """Return the processor's name and how many cores there are."""
-    cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return f"{names[0] if names else platform.processor()}, {os.cpu_count()} cores"
 
 
 def costs(results: Mapping[str, Measured]) -> Iterable[str]:

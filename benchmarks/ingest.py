@@ -18,8 +18,7 @@ from pathlib import Path
 from statistics import median
 
 import click
-
-from benchmarks.reporting import Bar, report
+from reporting import Bar, report
 
 ROUNDS = 5
 XLINGUAL = [sys.executable, "-m", "xlingual_qdrant"]

@@ -9,17 +9,13 @@ goes to stdout and to `benchmarks/results/quality.txt`; the exit code is 1 if a 
 
 from __future__ import annotations
 
-import datetime
 import gzip
 import importlib.util
 import json
-import os
-import platform
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from types import ModuleType
@@ -28,42 +24,16 @@ from typing import Any
 import click
 import numpy as np
 from numpy.typing import NDArray
+from reporting import Bar, report
 from sentencepiece import SentencePieceProcessor
 from xlingual_adapters.embedders.static import BUNDLED, StaticEmbedder
 
-RESULTS = Path(__file__).with_name("results") / "quality.txt"
 TASKS = ("tatoeba", "xquad", "sts", "sib200", "mining")
 ROUNDS = 5  # speeds are medians of so many
 
 
-@dataclass(frozen=True, slots=True)
-class Bar:
-    """A figure, and the least (or most) that it may be; without a limit it only informs."""
-
-    name: str
-    value: float
-    least: float | None = None
-    most: float | None = None
-
-    @property
-    def met(self) -> bool:
-        """Whether the value is within its limits."""
-        return (self.least is None or self.value >= self.least) and (
-            self.most is None or self.value <= self.most
-        )
-
-    def __str__(self) -> str:
-        limit = ""
-        if self.least is not None:
-            limit = f"at least {self.least:g}"
-        if self.most is not None:
-            limit = f"at most {self.most:g}"
-        verdict = ("pass" if self.met else "FAIL") if limit else ""
-        return f"{self.name:<52}{self.value:>10,.2f}  {limit:<16}{verdict}".rstrip()
-
-
 class Encoder:
-    """The bundled model as the tool wants it: `--encoder benchmarks.quality:Encoder`."""
+    """The bundled model as the tool wants it: `--encoder quality:Encoder`."""
 
     def __init__(self) -> None:
         self._embedder = StaticEmbedder.open(BUNDLED)
@@ -159,22 +129,10 @@ def load_tool(path: Path) -> ModuleType:
     return module
 
 
-def head() -> Iterator[str]:
-    """Yield what model was measured, where and when."""
+def head() -> str:
+    """Return what model was measured, and how the figures are to be read."""
     config = StaticEmbedder.open(BUNDLED).config
-    yield f"bundled model {config.name}, revision {config.revision}"
-    yield f"{datetime.datetime.now(tz=datetime.UTC):%Y-%m-%d %H:%M} UTC, {machine()}"
-    yield f"Python {platform.python_version()}, NumPy {np.__version__}; figures of tasks in percent"
-
-
-def machine() -> str:
-    """Return the processor's name and the number of cores."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        lines = []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return f"{names[0] if names else platform.processor()}, {os.cpu_count()} cores"
+    return f"bundled model {config.name}, revision {config.revision}; tasks in percent"
 
 
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
@@ -192,13 +150,9 @@ def main(data: Path, tool: Path | None, json_path: Path | None) -> None:
     encoder = Encoder()
     results = {task: module.TASKS[task](encoder, data) for task in TASKS}
     bars = [*quality_bars(results), *speed_bars(texts), *load_bars(), *size_bars()]
-    report = "\n".join([*head(), "", *map(str, bars)])
-    click.echo(report)
-    RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(report + "\n", encoding="utf-8")
     if json_path:
         json_path.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
-    sys.exit(0 if all(bar.met for bar in bars) else 1)
+    report("quality", [head()], bars)
 
 
 if __name__ == "__main__":

@@ -14,8 +14,7 @@ from collections.abc import Iterator
 from statistics import median
 
 import click
-
-from benchmarks.reporting import Bar, report
+from reporting import Bar, report
 
 ROUNDS = 15
 BASE = [sys.executable, "-c", "import click, pydantic"]

@@ -17,10 +17,11 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from xlingual_qdrant.documents import Document, Hit, JsonValue, WriteReceipt, content_hash
-from xlingual_qdrant.errors import CollectionExists, CollectionMissing, InvalidVectors
+from xlingual_qdrant.errors import CollectionExists, CollectionMissing
 from xlingual_qdrant.filters import Filter, matches
 from xlingual_qdrant.ports import Capabilities, ScanBatch, StorePlugin, Vectors
 from xlingual_qdrant.schema import CollectionSchema
+from xlingual_qdrant.vectors import check_rows
 
 _SCORES_AT_ONCE = 1 << 24
 """Scores held in memory during a search; bounds how many queries are multiplied at once."""
@@ -51,7 +52,7 @@ class MemoryCollection:
 
     def write(self, documents: Sequence[Document], vectors: Vectors) -> WriteReceipt:
         """Insert or replace; of an id that comes twice the last document wins."""
-        vectors = self._checked(vectors, len(documents))
+        vectors = check_rows(vectors, len(documents), self._schema)
         kept = [_detached(document) for document in documents]
         last = {document.id: position for position, document in enumerate(kept)}
         with self._lock:
@@ -129,7 +130,7 @@ class MemoryCollection:
         self, queries: Vectors, k: int, *, where: Filter | None = None, exact: bool = False
     ) -> list[list[Hit]]:
         """Return the k nearest; always exact."""
-        queries = self._checked(queries, len(queries))
+        queries = check_rows(queries, len(queries), self._schema)
         with self._lock:
             documents, vectors = self._documents, self._vectors[: len(self._documents)]
             if where is not None:
@@ -178,16 +179,6 @@ class MemoryCollection:
 
     def close(self) -> None:
         """Do nothing: the collection lives as long as its store."""
-
-    def _checked(self, vectors: Vectors, count: int) -> Vectors:
-        shape, wanted = np.shape(vectors), (count, self._schema.dimension)
-        if shape != wanted:
-            raise InvalidVectors(
-                f"collection '{self._schema.name}' holds vectors of {wanted[1]} dimensions and"
-                f" takes here an array of shape {wanted}, got {shape}; give one row for each"
-                " text, made by the collection's embedder"
-            )
-        return np.asarray(vectors, dtype=np.float32)
 
     def _reserve(self, count: int) -> None:
         if count > len(self._vectors):

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 
 from xlingual_qdrant.errors import InvalidVectors
 from xlingual_qdrant.ports import Vectors
+from xlingual_qdrant.schema import CollectionSchema
 
 
 def unit_rows(rows: ArrayLike | Sequence[ArrayLike], dimension: int) -> Vectors:
@@ -37,3 +38,18 @@ def unit_rows(rows: ArrayLike | Sequence[ArrayLike], dimension: int) -> Vectors:
     scale = np.where(np.abs(lengths - 1) < 1e-6, 1.0, lengths).astype(np.float32)
     vectors /= scale[:, None]
     return vectors
+
+
+def check_rows(vectors: Vectors, count: int, schema: CollectionSchema) -> Vectors:
+    """Return float32, C-contiguous rows if a store can take them; raises InvalidVectors.
+
+    vectors: shape (count, dimension of the schema).
+    """
+    shape, wanted = np.shape(vectors), (count, schema.dimension)
+    if shape != wanted:
+        raise InvalidVectors(
+            f"collection '{schema.name}' holds vectors of {schema.dimension} dimensions and takes"
+            f" here an array of shape {wanted}, got {shape}; give one row for each text, made by"
+            " the collection's embedder"
+        )
+    return np.ascontiguousarray(vectors, dtype=np.float32)

@@ -6,7 +6,7 @@ import json
 import random
 from pathlib import Path
 
-from benchmarks.crash import exported, ingest, ingest_with_kills
+from crash import exported, ingest, ingest_with_kills
 
 
 def test_a_killed_ingestion_ends_like_an_undisturbed_one(tmp_path: Path) -> None:

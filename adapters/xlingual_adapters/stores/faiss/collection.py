@@ -23,10 +23,11 @@ from xlingual_adapters.stores.faiss.snapshot import IndexEntry, Snapshot
 from xlingual_adapters.stores.faiss.vectors import FOLDER
 from xlingual_adapters.stores.faiss.writing import Transaction
 from xlingual_qdrant.documents import Document, Hit, JsonValue, WriteReceipt
-from xlingual_qdrant.errors import CollectionDamaged, InvalidVectors
+from xlingual_qdrant.errors import CollectionDamaged
 from xlingual_qdrant.filters import Filter
 from xlingual_qdrant.ports import ScanBatch, Vectors
 from xlingual_qdrant.schema import CollectionSchema
+from xlingual_qdrant.vectors import check_rows
 
 _log = logging.getLogger(__name__)
 
@@ -51,7 +52,7 @@ class FaissCollection:
 
     def write(self, documents: Sequence[Document], vectors: Vectors) -> WriteReceipt:
         """Insert or replace documents; they are on disk when this returns."""
-        checked = self._checked(vectors, len(documents))
+        checked = check_rows(vectors, len(documents), self.schema)
         if not documents:
             return WriteReceipt(0, 0)
         receipt = self._connections.write(lambda tx: writing.write(tx, documents, checked))
@@ -138,7 +139,7 @@ class FaissCollection:
         self, queries: Vectors, k: int, *, where: Filter | None = None, exact: bool = False
     ) -> list[list[Hit]]:
         """Return the k nearest for each query; raises CollectionDamaged."""
-        checked = self._checked(queries, len(queries))
+        checked = check_rows(queries, len(queries), self.schema)
         approximate = None if exact or self._indexes.setting == "exact" else self._indexes.near
         return self._connections.read(
             lambda view: view.searching.hits(self._candidates(view, where), checked, k, approximate)
@@ -215,16 +216,6 @@ class FaissCollection:
 
     def _snapshot(self) -> Snapshot:
         return self._connections.read(lambda view: view.snapshot)
-
-    def _checked(self, vectors: Vectors, count: int) -> Vectors:
-        shape, wanted = np.shape(vectors), (count, self.schema.dimension)
-        if shape != wanted:
-            raise InvalidVectors(
-                f"collection '{self.schema.name}' holds vectors of {wanted[1]} dimensions and"
-                f" takes here an array of shape {wanted}, got {shape}; give one row for each"
-                " text, made by the collection's embedder"
-            )
-        return np.ascontiguousarray(vectors, dtype=np.float32)
 
     def _compact_overdue(self) -> None:
         segments = self._snapshot().segments.values()

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from types import TracebackType
-from typing import Any, Literal, Self, TypeAlias, overload
+from typing import Any, Literal, Self, TypeAlias, get_args, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from xlingual_qdrant.documents import CollectionInfo, Document, Hit, WriteReceipt, WriteReport
-from xlingual_qdrant.errors import UsageError
+from xlingual_qdrant.errors import InvalidFilter, UsageError
 from xlingual_qdrant.filter_syntax import parse
 from xlingual_qdrant.filters import Filter, combine, language_filter
 from xlingual_qdrant.languages import split_langs
@@ -139,6 +140,11 @@ class Collection:
         """What the collection was created with."""
         return self.stored.schema
 
+    @property
+    def persistent(self) -> bool:
+        """Whether its documents outlive the process, as far as the store is known."""
+        return self._store is None or self._store.capabilities.persistent
+
     @cached_property
     def detector(self) -> LanguageDetector | None:
         """What guesses the language of texts that come without one; loaded at first use."""
@@ -217,7 +223,7 @@ class Collection:
         if ids is not None:
             if condition is not None:
                 raise UsageError("delete takes either ids or a condition, not both")
-            return self.stored.delete([ids] if isinstance(ids, str) else list(ids))
+            return self.stored.delete(_checked_ids([ids] if isinstance(ids, str) else ids))
         if condition is None:
             raise UsageError("delete needs ids, where or langs; to remove a collection use drop()")
         return self.stored.delete_where(condition)
@@ -259,6 +265,11 @@ class Collection:
         than k hits come back only when fewer documents match. min_score: cosine, -1 to 1.
         exact: no index that may miss some.
         """
+        if not isinstance(query, str) and np.ndim(query) != 1:
+            raise UsageError(
+                f"a query is a text, or a vector of {self.schema.dimension} numbers,"
+                f" not {reprlib.repr(query)}"
+            )
         queries = [query] if isinstance(query, str) else [np.asarray(query)]
         [hits] = self.search_many(
             queries, k=k, langs=langs, where=where, min_score=min_score, exact=exact
@@ -295,11 +306,11 @@ class Collection:
 
     def get(self, id: str) -> Document | None:
         """Return the document with this id, or None."""
-        return self.stored.fetch([id])[0]
+        return self.get_many([id])[0]
 
     def get_many(self, ids: Iterable[str]) -> list[Document | None]:
         """Return the documents in the order of the ids, None where there is none."""
-        return self.stored.fetch(list(ids))
+        return self.stored.fetch(_checked_ids(ids))
 
     @overload
     def documents(
@@ -414,9 +425,21 @@ class Collection:
 def _condition(where: Filter | str | None, langs: Langs | None) -> Filter | None:
     """Return both conditions as one filter; None without any."""
     tags = [langs] if isinstance(langs, str) else langs or []
-    return combine(
-        language_filter(*split_langs(tags)), parse(where) if isinstance(where, str) else where
-    )
+    condition = parse(where) if isinstance(where, str) else where
+    if condition is not None and not isinstance(condition, get_args(Filter)):
+        raise InvalidFilter(
+            "a filter is a comparison such as F('price') < 10, or a text such as 'price < 10',"
+            f" not {reprlib.repr(condition)}"
+        )
+    return combine(language_filter(*split_langs(tags)), condition)
+
+
+def _checked_ids(ids: Iterable[str]) -> list[str]:
+    checked = list(ids)
+    for id in checked:
+        if not isinstance(id, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise UsageError(f"an id is a string, not {reprlib.repr(id)}")
+    return checked
 
 
 def _positive(name: str, value: int) -> int:

@@ -123,16 +123,16 @@ class FileUnavailable(UsageError):
 
 
 class MissingExtra(UsageError, ImportError):
-    """A feature needs a package that is not installed; names the extra that brings it."""
+    """A feature needs a package that is not installed; `install` is what brings it."""
 
-    def __init__(self, feature: str, package: str, extra: str) -> None:
-        super().__init__(feature, package, extra)
-        self.feature, self.package, self.extra = feature, package, extra
+    def __init__(self, feature: str, package: str, install: str) -> None:
+        super().__init__(feature, package, install)
+        self.feature, self.package, self.install = feature, package, install
 
     def __str__(self) -> str:
         return (
             f"{self.feature} needs the package '{self.package}', which is not installed;"
-            f" run: pip install 'xlingual-qdrant[{self.extra}]'"
+            f" run: pip install '{self.install}'"
         )
 
 

@@ -195,7 +195,9 @@ class F:
 
     def _ordered(self, op: Operator, value: Scalar | date) -> Filter:
         if self._own:
-            raise InvalidFilter(f"'{self._own}' has no order; use == or is_in")
+            raise InvalidFilter(
+                f"'{self._own}' has no order; it can be equal to a value, or be one of several"
+            )
         return compare(self._name, op, value)
 
 
@@ -204,7 +206,7 @@ def compare(field: str, op: Operator, value: Scalar | date) -> Compare:
     checked = scalar(value)
     if op in _ORDER and isinstance(checked, bool | str):
         raise InvalidFilter(
-            f"'{field} {op} {value!r}': only numbers and datetimes are ordered;"
+            f"{field} {op} {value!r}: only numbers and datetimes are ordered;"
             " use = or in, or a datetime such as 2026-01-31"
         )
     return Compare(field, op, checked)

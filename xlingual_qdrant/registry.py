@@ -73,7 +73,9 @@ def _import(role: Role, point: EntryPoint) -> object:
     try:
         return point.load()
     except ModuleNotFoundError as exc:
-        raise MissingExtra(f"{role} kind '{point.name}'", exc.name or "?", point.name) from exc
+        ours = point.dist is None or point.dist.name == "xlingual-qdrant"
+        cure = f"xlingual-qdrant[{point.name}]" if ours or not point.dist else point.dist.name
+        raise MissingExtra(f"{role} kind '{point.name}'", exc.name or "?", cure) from exc
 
 
 ModelT = TypeVar("ModelT", bound=BaseModel)

@@ -89,8 +89,9 @@ def load_settings(
     """Return the settings in force.
 
     source: a file; a dict as a file would give it, which wins over the environment; ready
-    settings (returned with the overrides applied); or None to look for `xlingual.toml` in
-    `folder` (default: the current one) and its parents.
+    settings (returned with the overrides applied); or None to look for the file that
+    XLINGUAL_CONFIG names, else for `xlingual.toml` in `folder` (default: the current one) and
+    its parents.
     overrides: `collection`, `store`, `embedder`, `detector`; None values count as absent.
     environ: default `os.environ`. Raises SettingsError for anything unknown or unreadable.
     """
@@ -99,12 +100,14 @@ def load_settings(
         merged = source.model_copy(update=given)
         merged._origins = {**source.origins, **dict.fromkeys(given, "argument")}  # pyright: ignore[reportPrivateUsage]
         return merged
+    environ = os.environ if environ is None else environ
     layers = [_Layer(DEFAULTS, "default")]
     if not isinstance(source, Mapping):
-        file = Path(source) if source is not None else _find(folder or Path.cwd())
+        named = source or environ.get("XLINGUAL_CONFIG")
+        file = Path(named) if named else _find(folder or Path.cwd())
         if file is not None:
             layers.append(_Layer(_read(file), str(file)))
-    layers += _from_environment(os.environ if environ is None else environ, layers)
+    layers += _from_environment(environ, layers)
     if isinstance(source, Mapping):
         layers.append(_Layer(dict(source), "argument"))
     layers.append(_Layer(dict(given), "argument"))
@@ -126,7 +129,7 @@ def _read(file: Path) -> dict[str, Any]:
     # A path in a file means the same from whichever folder the file was found.
     for section in _sections(values):
         if isinstance(section.get("path"), str):
-            section["path"] = str(file.parent / section["path"])
+            section["path"] = str(file.parent / Path(section["path"]).expanduser())
     return values
 
 

@@ -68,6 +68,8 @@ def batches(
     if isinstance(documents, Document | Mapping | str):
         documents = cast("list[DocumentLike]", [documents])
         vectors = None if vectors is None else np.atleast_2d(np.asarray(vectors))
+    if not isinstance(documents, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise UsageError(f"documents are texts, dicts or Documents, not {documents!r}")
     remaining = iter(documents)
     rows = None if vectors is None else iter(vectors)
     position = 0

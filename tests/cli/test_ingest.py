@@ -191,3 +191,19 @@ def test_ctrl_c_stops_it_soon_and_keeps_what_is_written(folder, process, parse):
     assert said.endswith("Interrupted.\n")
     [facts] = parse(process("info", "--json").stdout.decode())
     assert 0 < facts["count"] < 100_000
+
+
+def test_an_input_file_is_never_overwritten_by_dead_letters(folder, run):
+    file = folder / "rows.jsonl"
+    file.write_text('{"text": "sound"}\n{"text": null}\n')
+    before = file.read_bytes()
+    result = run("ingest", "rows.jsonl", "--dead-letter", "rows.jsonl")
+    assert result.exit_code == 2
+    assert "is read, dead letters cannot be written there too" in result.stderr
+    assert file.read_bytes() == before
+
+
+def test_a_store_that_keeps_nothing_says_so(folder, run):
+    result = run("ingest", "-", "--store", "memory", input='{"text": "gone soon"}\n')
+    assert result.exit_code == 0
+    assert "keeps nothing" in result.stderr

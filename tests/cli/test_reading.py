@@ -87,3 +87,9 @@ def test_every_string_comes_out_as_it_went_in(run, process, text):
     assert exported.decode().splitlines()[0] == exported.decode().removesuffix("\n")
     row = json.loads(exported)
     assert (row["id"], row["text"], row["metadata"]) == (text, text, {"key " + text: [text]})
+
+
+def test_collections_lists_names_and_counts(filled, run, parse):
+    assert run("collections").stdout == "documents\t4\n"
+    assert parse(run("collections", "--json").stdout) == [{"name": "documents", "count": 4}]
+    assert run("collections", "--store", "memory").stdout == ""

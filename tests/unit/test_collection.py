@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -319,3 +320,37 @@ def test_settings_decide_where_everything_is(tmp_path: Path) -> None:
     with Collection.open(settings=file, create=False) as tickets:
         assert tickets.count() == 3
         assert tickets.info().store == "local"
+
+
+@pytest.mark.parametrize("where", [{"a": 1}, 3, F("a"), ["a"]])
+def test_what_is_no_filter_is_refused_in_words(tickets: Collection, where: object) -> None:
+    with pytest.raises(UsageError, match="a filter is a comparison"):
+        tickets.search("x", where=where)  # pyright: ignore[reportArgumentType]
+
+
+@pytest.mark.parametrize("query", [None, 3, [[1, 0, 0]]])
+def test_what_is_no_query_is_refused_in_words(plain: Collection, query: object) -> None:
+    with pytest.raises(UsageError, match="a text, or a vector of 3 numbers"):
+        plain.search(query)  # pyright: ignore[reportArgumentType]
+
+
+def test_what_are_no_ids_or_documents_is_refused_in_words(tickets: Collection) -> None:
+    with pytest.raises(UsageError, match="an id is a string, not None"):
+        tickets.get(None)  # pyright: ignore[reportArgumentType]
+    with pytest.raises(UsageError, match="an id is a string, not 3"):
+        tickets.delete([3])  # pyright: ignore[reportArgumentType]
+    with pytest.raises(UsageError, match="documents are"):
+        tickets.add(None)  # pyright: ignore[reportArgumentType]
+
+
+def test_a_copied_folder_is_a_collection_of_its_own(tmp_path: Path) -> None:
+    settings = {"stores": {"local": {"path": str(tmp_path)}}}
+    with Collection.open("first", settings=settings) as first:
+        first.add(TICKETS)
+    shutil.copytree(tmp_path / "first", tmp_path / "second")
+    second = Collection.open("second", settings=settings, create=False)
+    assert second.name == "second"
+    second.drop()
+    with Collection.open("first", settings=settings, create=False) as first:
+        assert first.count() == 3
+    assert not (tmp_path / "second").exists()

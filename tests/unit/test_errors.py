@@ -42,7 +42,7 @@ EXAMPLES: tuple[XlingualError, ...] = (
     UnknownName("store", "x", ()),
     UnknownColumn("a.csv", "txt", ("text", "lang")),
     FileUnavailable("a.csv", "there is no such file"),
-    MissingExtra("reading Parquet", "pyarrow", "parquet"),
+    MissingExtra("reading Parquet", "pyarrow", "xlingual-qdrant[parquet]"),
     InvalidFilter("expected a value"),
     InvalidDocument("empty", "the text is empty", 3),
     InvalidDocument("type", "the text is not a string"),

@@ -114,3 +114,17 @@ def test_a_dict_stands_for_a_file_and_wins_over_variables() -> None:
     settings = load_settings(given, environ={"XLINGUAL_COLLECTION": "variable"})
     assert settings.collection == "mine"
     assert settings.stores["local"] == {"kind": "faiss", "path": "here"}
+
+
+def test_a_variable_may_name_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "elsewhere.toml"
+    file.write_text('collection = "there"')
+    assert load_settings(environ={"XLINGUAL_CONFIG": str(file)}).collection == "there"
+
+
+def test_a_tilde_is_the_home_folder(tmp_path: Path) -> None:
+    file = write(tmp_path, '[stores.local]\npath = "~/texts"\n')
+    home = str(Path("~/texts").expanduser())
+    assert load_settings(file, environ={}).stores["local"]["path"] == home
+    given = {"stores": {"local": {"path": "~/texts"}}}
+    assert load_store(settings=load_settings(given, environ={})).location == home

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from xlingual_qdrant.cli.options import Options, common_options, pass_options
-from xlingual_qdrant.cli.output import print_json
+from xlingual_qdrant.cli.output import counted, print_json
 
 
 @click.command(
@@ -22,7 +22,7 @@ def command(options: Options) -> None:
     """
     with options.open_stored() as collection:
         collection.compact()
-        facts = collection.info().to_json()
-    options.say(f"Compacted '{facts['name']}' with {facts['count']:,} documents.")
+        info = collection.info()
+    options.say(f"Compacted '{info.name}' with {counted(info.count, 'document')}.")
     if options.json:
-        print_json([facts])
+        print_json([info.to_json()])

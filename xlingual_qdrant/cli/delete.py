@@ -12,7 +12,7 @@ from xlingual_qdrant.cli.options import (
     pass_options,
     where_option,
 )
-from xlingual_qdrant.cli.output import print_json
+from xlingual_qdrant.cli.output import counted, print_json
 from xlingual_qdrant.errors import UsageError
 
 
@@ -48,7 +48,7 @@ def command(
             if matching and not yes:
                 _confirm(f"{matching:,} of {len(collection):,} documents of '{collection.name}'")
             deleted = collection.delete(where=where, langs=langs)
-    options.say(f"Deleted {deleted:,} documents.")
+    options.say(f"Deleted {counted(deleted, 'document')}.")
     if options.json:
         print_json([{"deleted": deleted}])
 

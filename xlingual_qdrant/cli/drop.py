@@ -7,7 +7,7 @@ from dataclasses import replace
 import click
 
 from xlingual_qdrant.cli.options import Options, common_options, note, on_terminal, pass_options
-from xlingual_qdrant.cli.output import print_json
+from xlingual_qdrant.cli.output import counted, print_json
 from xlingual_qdrant.errors import UsageError
 
 
@@ -33,7 +33,7 @@ def command(options: Options, name: str, yes: bool) -> None:
         if not yes:
             _confirm(name, count)
         collection.drop()
-    options.say(f"Dropped '{name}' with {count:,} documents.")
+    options.say(f"Dropped '{name}' with {counted(count, 'document')}.")
     if options.json:
         print_json([{"dropped": name, "count": count}])
 
@@ -41,11 +41,12 @@ def command(options: Options, name: str, yes: bool) -> None:
 def _confirm(name: str, count: int) -> None:
     if not on_terminal():
         raise UsageError(
-            f"this removes '{name}' with {count:,} documents, and there is nobody to ask;"
+            f"this removes '{name}' with {counted(count, 'document')}, and there is nobody to ask;"
             " give --yes"
         )
     typed = click.prompt(
-        f"This removes '{name}' with {count:,} documents, for good. Type its name again", err=True
+        f"This removes '{name}' with {counted(count, 'document')}, for good. Type its name again",
+        err=True,
     )
     if typed != name:
         note("That is not its name; nothing was removed.")

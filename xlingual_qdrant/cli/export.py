@@ -17,7 +17,7 @@ from xlingual_qdrant.cli.options import (
     pass_options,
     where_option,
 )
-from xlingual_qdrant.cli.output import document_row, json_line, numbers, written_file
+from xlingual_qdrant.cli.output import counted, document_row, json_line, numbers, written_file
 from xlingual_qdrant.collection import Collection
 from xlingual_qdrant.documents import JsonValue
 
@@ -58,7 +58,7 @@ def command(
             stream.write(json_line(row))
             count += 1
     if output is not None:
-        options.say(f"Wrote {count:,} documents to {output}.")
+        options.say(f"Wrote {counted(count, 'document')} to {output}.")
 
 
 def _target(output: Path | None) -> AbstractContextManager[BinaryIO]:

@@ -9,7 +9,7 @@ import click
 from click.exceptions import Exit
 
 from xlingual_qdrant.cli.options import Options, common_options, note, pass_options
-from xlingual_qdrant.cli.output import print_json
+from xlingual_qdrant.cli.output import counted, print_json
 from xlingual_qdrant.cli.progress import progress_bar
 from xlingual_qdrant.collection import Collection
 from xlingual_qdrant.errors import CollectionMissing, Reason
@@ -54,12 +54,14 @@ Examples:
     metavar="FILE",
     help="Write rejected records to this file, as JSON Lines with the reason of each.",
 )
-@click.option("--strict", is_flag=True, help="Stop at the first record that is rejected.")
+@click.option(
+    "--strict", is_flag=True, help="Stop at the first rejected record; what came before it stays."
+)
 @click.option("--dry-run", is_flag=True, help="Read and check everything, write nothing.")
 @click.option(
     "--format",
     type=click.Choice(FORMATS),
-    help="The format of standard input [jsonl] and of names with an unknown ending.",
+    help="The format of the files, whatever their endings; of standard input [jsonl].",
 )
 @common_options
 @pass_options
@@ -88,7 +90,9 @@ def command(
     """
     mapping = FieldMapping(text_field, lang_field, id_field, metadata_field, lang)
     with ExitStack() as stack:
-        letters = stack.enter_context(DeadLetters(dead_letter)) if dead_letter else None
+        letters = (
+            stack.enter_context(DeadLetters(dead_letter, sources=files)) if dead_letter else None
+        )
         collection = _opened(options, stack, dry_run=dry_run)
         try:
             with progress_bar(options) as bar:
@@ -103,9 +107,12 @@ def command(
                     on_reject=letters.write if letters else None,
                     on_progress=bar.watch if bar else None,
                 )
-                if bar and collection is not None and not dry_run:
-                    bar.wait_for("building indexes")
+                if collection is not None and not dry_run:
+                    if bar:
+                        bar.wait_for("building indexes")
                     collection.flush()
+                    if not collection.persistent:
+                        note("Warning: this store keeps nothing when the command ends.")
         except KeyboardInterrupt:
             options.say("\nWhat was written is kept; the same command goes on from there.")
             raise
@@ -135,7 +142,7 @@ def _faults(report: IngestReport) -> Iterator[str]:
         if outcome.error is not None:
             yield str(outcome.error)
         elif outcome.failed:
-            yield f"{outcome.file}: none of its {outcome.read:,} records could be used"
+            yield f"{outcome.file}: none of its {counted(outcome.read, 'record')} could be used"
 
 
 def _summary(

@@ -23,6 +23,7 @@ COMMANDS = {
     "search": "Find the texts nearest in meaning to a question.",
     "get": "Print documents by their ids.",
     "info": "Say what a collection holds, and where it is.",
+    "collections": "List the collections of a store.",
     "export": "Write documents out as JSON Lines.",
     "delete": "Delete documents by ids or by a condition.",
     "drop": "Remove a whole collection.",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from xlingual_qdrant.cli.options import Options, common_options, pass_options
-from xlingual_qdrant.cli.output import print_json
+from xlingual_qdrant.cli.output import counted, print_json
 
 
 @click.command(
@@ -23,6 +23,6 @@ def command(options: Options) -> None:
     with options.open() as collection:
         repaired = collection.repair()
         count = len(collection)
-    options.say(f"Repaired {repaired:,} of {count:,} documents.")
+    options.say(f"Repaired {repaired:,} of {counted(count, 'document')}.")
     if options.json:
         print_json([{"repaired": repaired}])

@@ -161,7 +161,7 @@ class OpenedFile:
 def open_source(source: str | os.PathLike[str], format: Format | None = None) -> OpenedFile:
     """Open a file, or standard input for "-".
 
-    format: for names without a known ending; the default of standard input is jsonl.
+    format: None: what the ending says, and jsonl for standard input.
     Raises FileUnavailable, and UnreadableFile for a folder or an unknown format.
     """
     name = os.fspath(source)
@@ -203,7 +203,9 @@ def format_of(name: str) -> Format:
             return known
     endings = ", ".join("." + known for known in FORMATS)
     raise UnreadableFile(
-        name, "format", f"the ending says no known format: {endings}, each also with .gz"
+        name,
+        "format",
+        f"the ending says no known format: {endings}, each also with .gz; or say it with --format",
     )
 
 

@@ -32,7 +32,7 @@ def read_parquet(opened: OpenedFile, mapping: FieldMapping) -> Iterator[RawRecor
 
         from xlingual_qdrant.ingest import parquet_values
     except ImportError as exc:
-        raise MissingExtra("reading Parquet files", "pyarrow", "parquet") from exc
+        raise MissingExtra("reading Parquet files", "pyarrow", "xlingual-qdrant[parquet]") from exc
 
     @contextmanager
     def damage_is_reported(where: str) -> Generator[None, None, None]:

@@ -116,8 +116,12 @@ def _connect(folder: Path, options: str) -> sqlite3.Connection:
     )
 
 
-def read_schema(connection: sqlite3.Connection, where: str) -> CollectionSchema:
-    """Return the schema; raises FormatTooNew, or CollectionDamaged if it is none of ours."""
+def read_schema(connection: sqlite3.Connection, folder: Path) -> CollectionSchema:
+    """Return the schema; raises FormatTooNew, or CollectionDamaged if it is none of ours.
+
+    A collection is called what its folder is called: a copied folder is another collection.
+    """
+    where = str(folder)
     if connection.execute("PRAGMA application_id").fetchone()[0] != _APPLICATION_ID:
         raise CollectionDamaged(where, f"{DATABASE} is not a collection of this library")
     version = connection.execute("PRAGMA user_version").fetchone()[0]
@@ -125,9 +129,10 @@ def read_schema(connection: sqlite3.Connection, where: str) -> CollectionSchema:
         raise FormatTooNew(where, version, FORMAT_VERSION)
     row = connection.execute("SELECT value FROM about WHERE key = 'schema'").fetchone()
     try:
-        return CollectionSchema.model_validate_json(row[0])
+        schema = CollectionSchema.model_validate_json(row[0])
     except (TypeError, ValueError) as exc:
         raise CollectionDamaged(where, f"its schema cannot be read: {exc}") from exc
+    return schema.model_copy(update={"name": folder.name})
 
 
 def first_row(segment: int) -> int:

@@ -47,7 +47,7 @@ class Connections:
         with translated(self.where):
             connection = catalog.open_reader(folder)
             try:
-                self.schema: CollectionSchema = catalog.read_schema(connection, self.where)
+                self.schema: CollectionSchema = catalog.read_schema(connection, folder)
             except BaseException:
                 connection.close()
                 raise

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveInt
 
 IndexKind: TypeAlias = Literal["exact", "hnsw", "ivf"]
 
@@ -15,7 +15,7 @@ class FaissSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    path: Path = Path("xlingual-data")
+    path: Annotated[Path, AfterValidator(Path.expanduser)] = Path("xlingual-data")
     """The folder; it holds a folder per collection."""
     index: Literal["auto", "exact", "hnsw", "ivf"] = "auto"
     """auto: by the number of documents in each language, see `indexes.wanted_kind`."""

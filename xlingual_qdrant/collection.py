@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from xlingual_qdrant.documents import CollectionInfo, Document, Hit, WriteReceipt, WriteReport
 from xlingual_qdrant.errors import InvalidFilter, UsageError
+from xlingual_qdrant.filter_hints import why_nothing
 from xlingual_qdrant.filter_syntax import parse
 from xlingual_qdrant.filters import Filter, combine, language_filter
 from xlingual_qdrant.languages import split_langs
@@ -28,6 +29,7 @@ from xlingual_qdrant.schema import CollectionSchema
 from xlingual_qdrant.settings import (
     SettingsLike,
     load_detector,
+    load_embedder,
     load_settings,
     load_store,
 )
@@ -115,7 +117,8 @@ class Collection:
         )
         owns = opened is not store
         try:
-            ready = embedder if not isinstance(embedder, str) else None
+            named = isinstance(embedder, str)
+            ready = load_embedder(None, settings=known) if named else embedder
             stored, ready = open_or_create(opened, known, wanted, ready, create)
         except BaseException:
             if owns:
@@ -139,6 +142,14 @@ class Collection:
     def schema(self) -> CollectionSchema:
         """What the collection was created with."""
         return self.stored.schema
+
+    def why_nothing(self, where: Filter | str) -> list[str]:
+        """Return, in words, which conditions of a filter cannot match the documents as they are.
+
+        For when a search finds nothing: a field that no document has, a number compared with text.
+        """
+        condition = _condition(where, None)
+        return [] if condition is None else why_nothing(self.stored, condition)
 
     @property
     def persistent(self) -> bool:
@@ -177,8 +188,7 @@ class Collection:
         size = _positive("batch_size", batch_size or BATCH)
         for checked, given in batches(documents, vectors, self.schema, size):
             prepared = self.prepare(checked, vectors=given, if_exists=if_exists)
-            self.commit(prepared)
-            report = prepared.added_to(report)
+            report = prepared.added_to(report, self.commit(prepared))
         return report
 
     def prepare(
@@ -297,6 +307,8 @@ class Collection:
         found = self.stored.search(vectors, k, where=_condition(where, langs), exact=exact)
         if min_score is None:
             return found
+        if not isinstance(min_score, int | float) or min_score != min_score:  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise UsageError(f"min_score is a number from -1 to 1, not {min_score!r}")
         return [[hit for hit in hits if hit.score >= min_score] for hits in found]
 
     def _embedder(self) -> Embedder:
@@ -363,6 +375,9 @@ class Collection:
     def __len__(self) -> int:
         return self.count()
 
+    def __bool__(self) -> bool:
+        return True  # an empty collection is a collection
+
     def __contains__(self, id: object) -> bool:
         return isinstance(id, str) and self.get(id) is not None
 
@@ -394,8 +409,10 @@ class Collection:
     def close(self) -> None:
         """Flush, then release files, locks and connections. Closing twice is harmless."""
         if not self._closed:
-            self.stored.flush()
-            self._release()
+            try:
+                self.stored.flush()
+            finally:
+                self._release()
 
     def _release(self) -> None:
         self._closed = True
@@ -424,14 +441,16 @@ class Collection:
 
 def _condition(where: Filter | str | None, langs: Langs | None) -> Filter | None:
     """Return both conditions as one filter; None without any."""
-    tags = [langs] if isinstance(langs, str) else langs or []
+    tags = [langs] if isinstance(langs, str) else langs
+    if tags is not None and not tags:
+        raise UsageError("langs is empty: leave it out for all languages")
     condition = parse(where) if isinstance(where, str) else where
     if condition is not None and not isinstance(condition, get_args(Filter)):
         raise InvalidFilter(
             "a filter is a comparison such as F('price') < 10, or a text such as 'price < 10',"
             f" not {reprlib.repr(condition)}"
         )
-    return combine(language_filter(*split_langs(tags)), condition)
+    return combine(language_filter(*split_langs(tags or [])), condition)
 
 
 def _checked_ids(ids: Iterable[str]) -> list[str]:

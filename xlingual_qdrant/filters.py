@@ -24,7 +24,9 @@ import reprlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from typing import Literal, TypeAlias, assert_never
+from typing import Literal, TypeAlias, assert_never, cast
+
+import numpy as np
 
 from xlingual_qdrant.documents import Document, JsonValue
 from xlingual_qdrant.errors import InvalidFilter
@@ -217,13 +219,21 @@ def scalar(value: object) -> Scalar:
 
     Raises InvalidFilter for None, lists, NaN and infinity.
     """
+    if isinstance(value, np.bool_ | np.integer | np.floating):
+        value = cast("object", value.item())
     match value:
-        case bool() | int() | str():
+        case bool():
             return value
+        # Of a subclass, an enum for example, the plain value: stores look at the exact type.
+        case int():
+            return int(value)
+        case str():
+            return str.__str__(value)
         case float() if math.isfinite(value):
-            return value
+            return float(value)
         case datetime():
-            return (value if value.tzinfo else value.replace(tzinfo=UTC)).astimezone(UTC)
+            aware = value if value.tzinfo else value.replace(tzinfo=UTC)
+            return datetime.fromisoformat(aware.isoformat()).astimezone(UTC)
         case date():
             return datetime(value.year, value.month, value.day, tzinfo=UTC)
         case _:
@@ -271,7 +281,7 @@ def matches_metadata(
 
 
 def _compares(value: JsonValue, op: Operator, wanted: Scalar) -> bool:
-    own = _of_same_type(value, wanted)
+    own = same_type(value, wanted)
     if own is None:
         return False
     match op:
@@ -283,7 +293,7 @@ def _compares(value: JsonValue, op: Operator, wanted: Scalar) -> bool:
             return bool(_ORDER[op](own, wanted))
 
 
-def _of_same_type(value: JsonValue, wanted: Scalar) -> Scalar | None:
+def same_type(value: JsonValue, wanted: Scalar) -> Scalar | None:
     """Return the stored value as the type of the wanted one, or None if it is another."""
     match wanted:
         case bool():

@@ -61,6 +61,8 @@ def split_langs(langs: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]
     wanted: list[str] = []
     unwanted: list[str] = []
     for tag in langs:
+        if not isinstance(tag, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise UnknownLanguage(repr(tag))
         (unwanted if tag.startswith("!") else wanted).append(canonical(tag.removeprefix("!")))
     return tuple(wanted), tuple(unwanted)
 

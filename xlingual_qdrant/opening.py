@@ -10,6 +10,7 @@ from xlingual_qdrant.errors import (
     EmbedderMismatch,
     SchemaMismatch,
     UsageError,
+    did_you_mean,
 )
 from xlingual_qdrant.ports import Embedder, Store, StoredCollection
 from xlingual_qdrant.registry import check_settings
@@ -26,6 +27,10 @@ def open_or_create(
 ) -> tuple[StoredCollection, Embedder | None]:
     """Return the stored collection, and the embedder it is to be used with."""
     name = settings.collection
+    for key in wanted:
+        if key not in CollectionSchema.model_fields:
+            hint = did_you_mean(key, CollectionSchema.model_fields)
+            raise UsageError(f"a schema has no '{key}'.{hint} It has dimension and fields")
     try:
         stored = store.open(name)
     except CollectionMissing:

@@ -9,10 +9,12 @@ from __future__ import annotations
 import math
 import reprlib
 import unicodedata
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
 
-from xlingual_qdrant.documents import Document, JsonValue
+import numpy as np
+
+from xlingual_qdrant.documents import Document, JsonValue, document_id
 from xlingual_qdrant.errors import InvalidDocument, UnknownLanguage
 from xlingual_qdrant.languages import canonical
 
@@ -70,14 +72,17 @@ def check_lang(value: object) -> str:
         raise InvalidDocument("language", str(exc)) from exc
 
 
-def check_metadata(value: object) -> Mapping[str, JsonValue]:
-    """Return metadata that JSON and every store can hold exactly; raises InvalidDocument."""
+def check_metadata(value: object) -> dict[str, JsonValue]:
+    """Return metadata that JSON and every store can hold exactly, as plain dicts and lists.
+
+    It is a copy, so that later changes to what was given do not matter. Raises InvalidDocument.
+    """
     if value is None:
         return {}
     if not isinstance(value, Mapping):
         raise InvalidDocument("type", f"the metadata is not an object but {_kind(value)}")
-    _check_json(value, "metadata", 0)  # pyright: ignore[reportUnknownArgumentType]
-    return value  # pyright: ignore[reportUnknownVariableType]
+    given = cast("Mapping[object, object]", value)
+    return {_key(key, "metadata"): _plain(each, repr(key)[:60], 1) for key, each in given.items()}
 
 
 def make_document(text: object, id: object, lang: object, metadata: object) -> Document:
@@ -101,7 +106,9 @@ def to_document(value: Document | Mapping[str, Any] | str) -> Document:
     match value:
         case Document():
             declared = value.lang if value.lang_source == "declared" else None
-            checked = make_document(value.text, value.id, declared, value.metadata)
+            # A made id follows the canonical tag, however the tag was spelt.
+            made = value.id == document_id(value.text, value.declared_lang)
+            checked = make_document(value.text, "" if made else value.id, declared, value.metadata)
             if value.lang_source != "detected":
                 return checked
             return Document(
@@ -143,31 +150,39 @@ def _check_string(value: str, what: str) -> str:
     return value
 
 
-def _check_json(value: object, where: str, depth: int) -> None:
+def _plain(value: object, where: str, depth: int) -> JsonValue:
+    """Return a value as JSON has it; raises InvalidDocument for what JSON has not."""
     match value:
         case None | bool():
-            return
+            return value
         case str():
-            _check_string(value, where)
+            return _check_string(value, where)
         case int():
             if value not in INT64:
                 raise InvalidDocument("type", f"{where}: an integer beyond 64 bits")
+            return value
         case float():
             if not math.isfinite(value):
                 raise InvalidDocument("type", f"{where}: {value} is not a finite number")
+            return value
         case list() | tuple():
             _check_depth(where, depth)
-            for element in value:  # pyright: ignore[reportUnknownVariableType]
-                _check_json(element, where, depth + 1)  # pyright: ignore[reportUnknownArgumentType]
+            elements = cast("Sequence[object]", value)
+            return [_plain(element, where, depth + 1) for element in elements]
         case Mapping():
             _check_depth(where, depth)
-            for key, element in value.items():  # pyright: ignore[reportUnknownVariableType]
-                if not isinstance(key, str):
-                    raise InvalidDocument("type", f"{where}: the key {key!r} is not a string")
-                _check_string(key, f"{where}: a key")
-                _check_json(element, where if depth else repr(key[:60]), depth + 1)  # pyright: ignore[reportUnknownArgumentType]
+            given = cast("Mapping[object, object]", value)
+            return {_key(key, where): _plain(each, where, depth + 1) for key, each in given.items()}
+        case np.bool_() | np.integer() | np.floating():
+            return _plain(value.item(), where, depth)
         case _:
             raise InvalidDocument("type", f"{where}: JSON cannot hold {_kind(value)}")
+
+
+def _key(key: object, where: str) -> str:
+    if not isinstance(key, str):
+        raise InvalidDocument("type", f"{where}: the key {_kind(key)} is not a string")
+    return _check_string(key, f"{where}: a key")
 
 
 def _check_depth(where: str, depth: int) -> None:

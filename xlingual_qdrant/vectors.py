@@ -29,14 +29,14 @@ def unit_rows(rows: ArrayLike | Sequence[ArrayLike], dimension: int) -> Vectors:
             f"vectors of {dimension} dimensions are wanted, shape (n, {dimension});"
             f" got shape {vectors.shape}"
         )
-    lengths = np.linalg.norm(vectors, axis=1)
+    lengths = np.linalg.norm(vectors.astype(np.float64), axis=1)  # 1e30 squared is no float32
     bad = np.flatnonzero(~np.isfinite(lengths) | (lengths == 0))
     if len(bad):
         what = "is all zero" if lengths[bad[0]] == 0 else "has values that are not finite"
         raise InvalidVectors(f"vector {bad[0]} {what}")
     # A row that is unit already stays as it is, bit for bit.
-    scale = np.where(np.abs(lengths - 1) < 1e-6, 1.0, lengths).astype(np.float32)
-    vectors /= scale[:, None]
+    off = np.abs(lengths - 1) >= 1e-6
+    vectors[off] = vectors[off] / lengths[off, None]
     return vectors
 
 

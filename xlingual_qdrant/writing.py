@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -10,7 +11,7 @@ from typing import Any, Literal, TypeAlias, cast
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from xlingual_qdrant.documents import Document, WriteReport, content_hash
+from xlingual_qdrant.documents import Document, WriteReceipt, WriteReport, content_hash
 from xlingual_qdrant.errors import (
     DocumentExists,
     InvalidDocument,
@@ -27,6 +28,8 @@ DocumentLike: TypeAlias = Document | Mapping[str, Any] | str
 IfExists: TypeAlias = Literal["replace", "skip", "error"]
 
 UNIT_TOLERANCE = 1e-3
+UNCHANGED = 1e-6
+"""Ready vectors that differ by no more, in any dimension, are the stored ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +47,16 @@ class Prepared:
     unchanged: int
     truncated: int
 
-    def added_to(self, report: WriteReport) -> WriteReport:
-        """Return the report with these counts added."""
+    def added_to(self, report: WriteReport, receipt: WriteReceipt) -> WriteReport:
+        """Return the report with these counts added.
+
+        What another thread added between the comparison and the write is an update by now.
+        """
+        overtaken = self.added - receipt.added
         return WriteReport(
             report.read + self.added + self.updated + self.unchanged,
-            report.added + self.added,
-            report.updated + self.updated,
+            report.added + self.added - overtaken,
+            report.updated + self.updated + overtaken,
             report.unchanged + self.unchanged,
             report.truncated + self.truncated,
         )
@@ -68,6 +75,8 @@ def batches(
     if isinstance(documents, Document | Mapping | str):
         documents = cast("list[DocumentLike]", [documents])
         vectors = None if vectors is None else np.atleast_2d(np.asarray(vectors))
+    if hasattr(documents, "columns"):
+        raise UsageError("a table is not taken as it is; give its rows: df.to_dict('records')")
     if not isinstance(documents, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise UsageError(f"documents are texts, dicts or Documents, not {documents!r}")
     remaining = iter(documents)
@@ -117,8 +126,10 @@ def prepare(
         raise UsageError(f"if_exists is 'replace', 'skip' or 'error', not {if_exists!r}")
     ids = [document.id for document in documents]
     there = stored.content_hashes(ids)
-    if if_exists == "error" and any(there):
-        raise DocumentExists([id for id, known in zip(ids, there, strict=True) if known])
+    if if_exists == "error":
+        twice = [id for id, times in Counter(ids).items() if times > 1]
+        if taken := twice + [id for id, known in zip(ids, there, strict=True) if known]:
+            raise DocumentExists(taken)
     hashes = dict(zip(ids, there, strict=True))
     same = _same_vectors(stored, ids, vectors)
     pending: dict[str, int] = {}
@@ -151,10 +162,11 @@ def _same_vectors(
     """Say of each ready vector whether it is the stored one; None if none are given."""
     if vectors is None:
         return None
-    return [
-        old is not None and bool(np.allclose(old, new, atol=1e-6))
-        for old, new in zip(stored.fetch_vectors(ids), vectors, strict=True)
-    ]
+    there = stored.fetch_vectors(ids)
+    missing = np.full(stored.schema.dimension, np.nan, dtype=np.float32)
+    olds = np.array([missing if old is None else old for old in there]).reshape(vectors.shape)
+    same: NDArray[np.bool_] = np.all(np.abs(olds - vectors) <= UNCHANGED, axis=1)
+    return same.tolist()
 
 
 def _with_languages(

@@ -207,3 +207,32 @@ def test_a_store_that_keeps_nothing_says_so(folder, run):
     result = run("ingest", "-", "--store", "memory", input='{"text": "gone soon"}\n')
     assert result.exit_code == 0
     assert "keeps nothing" in result.stderr
+
+
+def test_a_file_that_holds_no_dead_letters_is_left_alone(folder, run):
+    (folder / "rows.jsonl").write_text('{"text": "sound"}\n{"text": null}\n')
+    notes = folder / "notes.jsonl"
+    notes.write_text('{"text": "my notes"}\n')
+    result = run("ingest", "rows.jsonl", "--dead-letter", "notes.jsonl")
+    assert result.exit_code == 2
+    assert "holds no dead letters" in result.stderr
+    assert notes.read_text() == '{"text": "my notes"}\n'
+    assert run("ingest", "rows.jsonl", "--dead-letter", "new.jsonl").exit_code == 0
+    assert run("ingest", "rows.jsonl", "--dead-letter", "new.jsonl").exit_code == 0
+
+
+def test_standard_input_is_not_overwritten_by_dead_letters(folder):
+    file = folder / "rows.jsonl"
+    file.write_text('{"text": null}\n')
+    command = [*PROGRAM, "ingest", "-", "--dead-letter", "rows.jsonl"]
+    with file.open() as stdin:
+        done = subprocess.run(command, stdin=stdin, capture_output=True, timeout=60, check=False)
+    assert done.returncode == 2
+    assert file.read_text() == '{"text": null}\n'
+
+
+def test_a_dry_run_knows_the_declared_fields(folder, run, parse):
+    (folder / "xlingual.toml").write_text('[fields]\nprice = "float"\n')
+    (folder / "rows.csv").write_text("text,price\nsound,3.5\nfaulty,cheap\n")
+    [report] = parse(run("ingest", "rows.csv", "--dry-run", "--json").stdout)
+    assert (report["added"], report["rejected"]) == (1, 1)

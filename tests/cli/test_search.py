@@ -111,3 +111,9 @@ def test_a_terminal_gets_a_table(filled, terminal):
     assert "score" in shown
     assert "Die Katze sitzt auf der Matte." in shown
     assert "\t" not in shown
+
+
+def test_a_filter_that_can_match_nothing_is_explained(filled, run):
+    result = run("search", "cat", "--where", "m > 1")
+    assert result.exit_code == 0
+    assert "Note: no document has a field 'm'." in result.stderr

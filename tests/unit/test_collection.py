@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import shutil
+from collections import UserDict
 from collections.abc import Iterator
+from datetime import UTC, datetime
+from enum import IntEnum, StrEnum
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from xlingual_qdrant import Collection, Document, F, WriteReport, load_embedder
+from xlingual_qdrant import Collection, Document, F, Filter, WriteReport, load_embedder
 from xlingual_qdrant.errors import (
     CollectionMissing,
     DocumentExists,
@@ -19,11 +23,12 @@ from xlingual_qdrant.errors import (
     InvalidInput,
     InvalidVectors,
     SchemaMismatch,
+    StoreUnavailable,
     UnknownLanguage,
     UsageError,
 )
 from xlingual_qdrant.memory import MemoryStore
-from xlingual_qdrant.ports import Embedder, Vectors
+from xlingual_qdrant.ports import Embedder, StoredCollection, Vectors
 from xlingual_qdrant.schema import EmbedderFingerprint
 
 TICKETS = [
@@ -354,3 +359,127 @@ def test_a_copied_folder_is_a_collection_of_its_own(tmp_path: Path) -> None:
     with Collection.open("first", settings=settings, create=False) as first:
         assert first.count() == 3
     assert not (tmp_path / "second").exists()
+
+
+class Level(IntEnum):
+    HIGH = 3
+
+
+class Topic(StrEnum):
+    PARCEL = "parcel"
+
+
+class Moment(datetime):
+    """As pandas.Timestamp is, a subclass of datetime."""
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        F("n") == Level.HIGH,
+        F("n") >= np.int64(3),
+        F("n") == np.float32(3),
+        F("topic") == Topic.PARCEL,
+        F("when") <= Moment(2026, 1, 31, tzinfo=UTC),
+        F("urgent") == np.bool_(True),
+    ],
+    ids=str,
+)
+def test_values_of_subclasses_compare_as_what_they_are(
+    tmp_path: Path, embedder: Embedder, where: Filter
+) -> None:
+    metadata = {"n": 3, "topic": "parcel", "when": "2026-01-30", "urgent": True}
+    fields = {"n": "integer", "topic": "keyword", "when": "datetime", "urgent": "bool"}
+    settings = {"stores": {"local": {"path": str(tmp_path)}}}
+    for name, schema in (("declared", {"fields": fields}), ("undeclared", {})):
+        opened = Collection.open(name, settings=settings, embedder=embedder, schema=schema)
+        with opened as collection:
+            collection.add({"text": "a parcel", "metadata": metadata})
+            assert collection.count(where=where) == 1
+
+
+def test_a_tag_makes_the_same_id_however_it_is_spelt(tickets: Collection) -> None:
+    for tag in ("pt-BR", "pt_br", "PT-br"):
+        tickets.add({"text": "Bom dia a todos", "lang": tag})
+        tickets.add(Document("Bom dia a todos", lang=tag))
+    assert tickets.count(langs="pt") == 1
+
+
+def test_an_id_that_comes_twice_is_an_error_where_any_taken_id_is(tickets: Collection) -> None:
+    rows = [{"id": "z", "text": "one"}, {"id": "z", "text": "two"}]
+    with pytest.raises(DocumentExists, match="'z'"):
+        tickets.add(rows, if_exists="error")
+    assert tickets.get("z") is None
+
+
+def test_metadata_is_kept_as_plain_json_and_is_a_copy(tickets: Collection) -> None:
+    inner = UserDict(a=(1, np.int64(2)), b=np.bool_(True))
+    given = {"deep": inner, "price": np.float64(1.5)}
+    tickets.add({"id": "m", "text": "text", "metadata": MappingProxyType(given)})
+    inner["a"] = "changed"
+    kept = tickets.get("m")
+    assert kept is not None
+    assert kept.metadata == {"deep": {"a": [1, 2], "b": True}, "price": 1.5}
+
+
+def test_a_failing_flush_still_gives_everything_back(tmp_path: Path, embedder: Embedder) -> None:
+    class Full:
+        def __init__(self, stored: StoredCollection) -> None:
+            self.stored = stored
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(self.stored, name)
+
+        def flush(self) -> None:
+            raise StoreUnavailable("here", "the disk is full")
+
+    settings = {"stores": {"local": {"path": str(tmp_path)}}}
+    opened = Collection.open("t", settings=settings, embedder=embedder)
+    opened.add(TICKETS)
+    opened.stored = Full(opened.stored)  # pyright: ignore[reportAttributeAccessIssue]
+    with pytest.raises(StoreUnavailable, match="full"):
+        opened.close()
+    with Collection.open("t", settings=settings, embedder=embedder) as again:
+        again.add("one more text")
+
+
+def test_an_empty_list_of_languages_is_not_all_languages(tickets: Collection) -> None:
+    with pytest.raises(UsageError, match="langs is empty"):
+        tickets.search("parcel", langs=[])
+    with pytest.raises(UnknownLanguage):
+        tickets.search("parcel", langs=[None])  # pyright: ignore[reportArgumentType]
+
+
+def test_a_misspelt_schema_and_a_table_are_refused(tickets: Collection) -> None:
+    with pytest.raises(UsageError, match="Did you mean 'fields'"):
+        Collection.open("x", store=MemoryStore(), schema={"feilds": {}})
+
+    class Table:
+        columns = ("text", "lang")
+
+        def __iter__(self) -> Iterator[str]:
+            return iter(self.columns)
+
+    with pytest.raises(UsageError, match="to_dict"):
+        tickets.add(Table())
+
+
+def test_vectors_of_any_magnitude_have_a_direction(plain: Collection) -> None:
+    plain.add(["huge", "tiny"], vectors=[[1e30, 0, 0], [0, 1e-30, 0]])
+    assert plain.search([1, 0, 0], k=1)[0].score == pytest.approx(1)
+    assert plain.search([0, 1e-30, 0], k=1)[0].text == "tiny"
+
+
+def test_an_empty_collection_is_true_and_a_wrong_min_score_is_told(plain: Collection) -> None:
+    assert plain
+    for wrong in ("0.5", float("nan")):
+        with pytest.raises(UsageError, match="min_score"):
+            plain.search([1, 0, 0], min_score=wrong)  # pyright: ignore[reportArgumentType]
+
+
+def test_a_filter_that_can_match_nothing_is_explained(tickets: Collection) -> None:
+    tickets.add({"text": "from a table", "metadata": {"price": "5"}})
+    assert tickets.why_nothing("prize < 10") == ["no document has a field 'prize'"]
+    [hint] = tickets.why_nothing("price < 10 and priority >= 1")
+    assert hint.startswith("'price' holds values such as '5'")
+    assert tickets.why_nothing("priority = 77") == []

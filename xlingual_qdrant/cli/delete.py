@@ -30,7 +30,11 @@ Examples:
 @common_options
 @pass_options
 def command(
-    options: Options, ids: tuple[str, ...], where: str | None, langs: tuple[str, ...], yes: bool
+    options: Options,
+    ids: tuple[str, ...],
+    where: str | None,
+    langs: tuple[str, ...] | None,
+    yes: bool,
 ) -> None:
     """Delete documents by their IDs, or all that match a condition.
 

@@ -42,7 +42,7 @@ Examples:
 @pass_options
 def command(
     options: Options,
-    langs: tuple[str, ...],
+    langs: tuple[str, ...] | None,
     where: str | None,
     vectors: bool,
     output: Path | None,
@@ -68,7 +68,7 @@ def _target(output: Path | None) -> AbstractContextManager[BinaryIO]:
 
 
 def _rows(
-    collection: Collection, langs: tuple[str, ...], where: str | None, vectors: bool
+    collection: Collection, langs: tuple[str, ...] | None, where: str | None, vectors: bool
 ) -> Iterator[dict[str, JsonValue]]:
     if not vectors:
         for document in collection.documents(langs=langs, where=where):

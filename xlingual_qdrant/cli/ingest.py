@@ -104,6 +104,7 @@ def command(
                     batch_size=batch_size or WINDOW,
                     strict=strict,
                     dry_run=dry_run,
+                    fields=options.settings().fields,
                     on_reject=letters.write if letters else None,
                     on_progress=bar.watch if bar else None,
                 )

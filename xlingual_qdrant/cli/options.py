@@ -124,8 +124,8 @@ pass_options = click.make_pass_decorator(Options, ensure=True)
 
 def _checked_tags(
     _ctx: click.Context, _param: click.Parameter, values: Iterable[str]
-) -> tuple[str, ...]:
-    """Return all tags of a repeatable option that takes several separated by commas."""
+) -> tuple[str, ...] | None:
+    """Return all tags of a repeatable option that takes several separated by commas, or None."""
     from xlingual_qdrant.errors import UnknownLanguage
     from xlingual_qdrant.languages import split_langs
 
@@ -134,7 +134,7 @@ def _checked_tags(
         wanted, unwanted = split_langs(tags)
     except UnknownLanguage as exc:
         raise click.BadParameter(str(exc)) from None
-    return (*wanted, *(f"!{tag}" for tag in unwanted))
+    return (*wanted, *(f"!{tag}" for tag in unwanted)) or None
 
 
 langs_option = click.option(

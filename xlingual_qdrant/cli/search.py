@@ -55,7 +55,7 @@ def command(
     options: Options,
     query: tuple[str, ...],
     k: int,
-    langs: tuple[str, ...],
+    langs: tuple[str, ...] | None,
     where: str | None,
     min_score: float | None,
     exact: bool,
@@ -76,6 +76,9 @@ def command(
             found = collection.search_many(
                 batch, k=k, langs=langs, where=where, min_score=min_score, exact=exact
             )
+            if where and not any(found):
+                for hint in collection.why_nothing(where):
+                    options.say(f"Note: {hint}.")
             answers = zip(batch, found, strict=True)
             if options.json:
                 print_json(_objects(answers, many))

@@ -84,7 +84,9 @@ def ask(collection: Collection) -> Iterator[Answer]:
     """Put the questions to a collection that holds the corpus."""
     for question in questions():
         start = perf_counter()
-        hits = collection.search(question.text, k=HITS, langs=question.langs, where=question.where)
+        hits = collection.search(
+            question.text, k=HITS, langs=question.langs or None, where=question.where
+        )
         yield Answer(question, hits, perf_counter() - start)
 
 

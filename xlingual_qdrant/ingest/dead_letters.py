@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
 
 from xlingual_qdrant.errors import FileUnavailable, StoreUnavailable, UsageError
+from xlingual_qdrant.ingest.opening import STDIN
 from xlingual_qdrant.ingest.records import Rejection
+
+_LONGEST_ROW = 64_000_000
+"""Bytes of a row; a record is cut long before."""
 
 
 class DeadLetters:
     """A file of rejections: one JSON object a line, with file, line, reason, detail, record.
 
     The file belongs to one run: the first rejection replaces what an earlier run left there,
-    and a run that rejects nothing removes it. sources: what is going to be read; none of it
-    may be the file itself.
+    and a run that rejects nothing removes it. A file that holds anything else is refused.
+    sources: what is going to be read; none of it may be the file itself.
 
     Raises FileUnavailable at once if it cannot be written, not after hours of work, and
     StoreUnavailable when the disk is full.
@@ -29,8 +34,12 @@ class DeadLetters:
     ) -> None:
         self.path = Path(path)
         self.count = 0
-        if any(_same_file(self.path, Path(source)) for source in sources):
+        if any(_same_file(self.path, source) for source in sources):
             raise UsageError(f"{self.path} is read, dead letters cannot be written there too")
+        if self.path.is_file() and not _holds_dead_letters(self.path):
+            raise UsageError(
+                f"{self.path} is there already and holds no dead letters; give another name"
+            )
         try:
             self._file: BinaryIO = self.path.open("ab")
         except OSError as exc:
@@ -82,5 +91,25 @@ class DeadLetters:
         )
 
 
-def _same_file(one: Path, other: Path) -> bool:
-    return one.exists() and other.exists() and one.samefile(other)
+def _same_file(letters: Path, source: str | os.PathLike[str]) -> bool:
+    if not letters.exists():
+        return False
+    if os.fspath(source) != STDIN:
+        return Path(source).exists() and letters.samefile(source)
+    try:
+        return os.path.samestat(letters.stat(), os.fstat(sys.stdin.fileno()))
+    except (OSError, ValueError):  # standard input is an object in memory, or closed
+        return False
+
+
+def _holds_dead_letters(path: Path) -> bool:
+    """Say whether a file is empty, or begins with a row of ours, and may so be replaced."""
+    with path.open("rb") as file:
+        line = file.readline(_LONGEST_ROW)
+    if not line:
+        return True
+    try:
+        row: object = json.loads(line)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(row, dict) and {"file", "line", "reason", "detail", "record"} <= row.keys()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from threading import Condition, Thread
@@ -20,6 +20,7 @@ from xlingual_qdrant.ingest.opening import STDIN, checked_format
 from xlingual_qdrant.ingest.records import Rejection
 from xlingual_qdrant.ingest.report import IngestReport, Progress
 from xlingual_qdrant.ingest.windows import WINDOW, Source, Window, WindowReader
+from xlingual_qdrant.schema import FieldType
 from xlingual_qdrant.writing import Prepared
 
 T = TypeVar("T")
@@ -37,6 +38,7 @@ def ingest(
     batch_size: int = WINDOW,
     strict: bool = False,
     dry_run: bool = False,
+    fields: Mapping[str, FieldType] | None = None,
     on_reject: Callable[[Rejection], None] | None = None,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> IngestReport:
@@ -45,8 +47,9 @@ def ingest(
     collection: None only for a dry run into one that does not exist yet. sources: paths, "-" for
     standard input. format: jsonl, csv, tsv, txt or parquet, for names whose ending does not say
     it. batch_size: most documents embedded and written at once. strict: stop at the first
-    rejection. dry_run: write nothing, and tell what would be. on_reject, on_progress: called
-    in the caller's thread, after each window.
+    rejection. dry_run: write nothing, and tell what would be. fields: what a collection that
+    does not exist yet would declare. on_reject, on_progress: called in the caller's thread, after
+    each window.
 
     A file that cannot be read does not stop the others, it is in the report. To resume after
     an interruption run it again. Raises UsageError before anything is read (FileUnavailable,
@@ -56,7 +59,7 @@ def ingest(
         _listed(sources),
         mapping or FieldMapping(),
         format=checked_format(format),
-        declared=collection.schema.fields if collection is not None else None,
+        declared=collection.schema.fields if collection is not None else fields,
         size=_positive(batch_size),
         strict=strict,
     )

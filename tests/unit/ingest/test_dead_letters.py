@@ -57,10 +57,11 @@ def test_the_file_belongs_to_one_run(tmp_path: Path):
 
 def test_a_run_that_fails_at_once_leaves_the_letters_of_the_last_one(tmp_path: Path):
     path = tmp_path / "dead.jsonl"
-    path.write_text("old\n")
+    old = '{"file": "a", "line": 1, "reason": "json", "detail": "", "record": ""}\n'
+    path.write_text(old)
     with pytest.raises(RuntimeError), DeadLetters(path):
         raise RuntimeError
-    assert path.read_text() == "old\n"
+    assert path.read_text() == old
 
 
 def test_a_place_that_cannot_be_written_is_told_at_once(tmp_path: Path):

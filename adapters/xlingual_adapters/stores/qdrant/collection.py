@@ -187,12 +187,11 @@ class QdrantCollection:
         return []
 
     def describe(self) -> dict[str, JsonValue]:
-        """Return the address or path, the server's version, and what it says of its points."""
+        """Return the address or path, the server's version, and its status."""
         info = self._connection.ask(lambda client: client.get_collection(self._name))
         facts: dict[str, JsonValue] = {
             "path" if self._connection.settings.path else "url": self._connection.where,
             "index": "exact" if self._connection.is_local else "hnsw",
-            "points": info.points_count,
             "status": info.status.value,
         }
         if version := self._connection.version():

@@ -1,0 +1,130 @@
+"""What belongs to a collection as a whole, in points of the collection itself.
+
+They hold no vector, so no search meets them, and their `_xlingual.kind` is not "document",
+so nothing counts or shows them. Thus the schema and the states travel with the collection:
+through snapshots, aliases and replicas, and to every machine that knows its name.
+"""
+
+from __future__ import annotations
+
+import json
+from base64 import b64decode, b64encode
+from typing import Any
+from uuid import uuid4
+
+from pydantic import ValidationError
+from qdrant_client import models
+
+from xlingual_adapters.stores.qdrant.client import Connection
+from xlingual_adapters.stores.qdrant.ids import reserved_point
+from xlingual_adapters.stores.qdrant.payload import OWN, Kind, own_part
+from xlingual_qdrant.errors import CollectionDamaged, FormatTooNew, StoreUnavailable
+from xlingual_qdrant.schema import FORMAT_VERSION, CollectionSchema
+
+_PART_BYTES = 1 << 20
+"""Bytes of a state in one point; a request stays far below the server's limit."""
+_ATTEMPTS = 5
+"""Readings of a state that is being replaced meanwhile."""
+
+_SCHEMA_POINT = reserved_point("schema")
+
+
+def write_schema(connection: Connection, name: str, schema: CollectionSchema) -> None:
+    """Keep the schema in a collection."""
+    own = {"kind": "schema", "schema": schema.model_dump_json()}
+    _put(connection, name, _SCHEMA_POINT, own)
+
+
+def has_schema(connection: Connection, name: str) -> bool:
+    """Say whether a collection, which is there, is of this library's making."""
+    return _get(connection, name, _SCHEMA_POINT, "schema") is not None
+
+
+def read_schema(connection: Connection, name: str) -> CollectionSchema | None:
+    """Return the schema; None if the collection is not of this library's making.
+
+    Raises FormatTooNew, CollectionDamaged.
+    """
+    own = _get(connection, name, _SCHEMA_POINT, "schema")
+    if own is None:
+        return None
+    where = f"collection '{name}' in {connection.where}"
+    try:
+        values: Any = json.loads(own["schema"])
+        version = int(values["format_version"])
+        if version > FORMAT_VERSION:
+            raise FormatTooNew(where, version, FORMAT_VERSION)
+        return CollectionSchema.model_validate(values)
+    except (KeyError, TypeError, ValueError, ValidationError) as exc:
+        raise CollectionDamaged(where, "its schema cannot be read") from exc
+
+
+class States:
+    """Bytes under keys. A value is replaced as a whole: readers see the old or the new.
+
+    The head of a state names the points that hold its parts; they are written before it.
+    """
+
+    def __init__(self, connection: Connection, collection: str) -> None:
+        self._connection = connection
+        self._collection = collection
+
+    def read(self, key: str) -> bytes | None:
+        """Return what was kept under this key, or None."""
+        for _ in range(_ATTEMPTS):
+            head = self._head(key)
+            if head is None:
+                return None
+            parts = [self._part(point) for point in head["parts"]]
+            if all(part is not None for part in parts):
+                return b"".join(part for part in parts if part is not None)
+        raise StoreUnavailable(
+            self._connection.where, f"the state '{key}' is being replaced over and over; call again"
+        )
+
+    def write(self, key: str, value: bytes | None) -> None:
+        """Keep bytes under a key; None forgets them."""
+        head = self._head(key)
+        old = [] if head is None else list(head["parts"])
+        head_point = reserved_point("state", key)
+        if value is None:
+            self._forget([head_point, *old])
+            return
+        generation = uuid4().hex
+        parts: list[str] = []
+        for start in range(0, len(value), _PART_BYTES):
+            point = reserved_point("state", key, generation, str(start))
+            data = b64encode(value[start : start + _PART_BYTES]).decode()
+            _put(self._connection, self._collection, point, {"kind": "state", "data": data})
+            parts.append(point)
+        head = {"kind": "state", "key": key, "bytes": len(value), "parts": parts}
+        _put(self._connection, self._collection, head_point, head)
+        self._forget(old)
+
+    def _head(self, key: str) -> dict[str, Any] | None:
+        return _get(self._connection, self._collection, reserved_point("state", key), "state")
+
+    def _part(self, point: str) -> bytes | None:
+        own = _get(self._connection, self._collection, point, "state")
+        return None if own is None else b64decode(own["data"])
+
+    def _forget(self, points: list[str]) -> None:
+        if points:
+            selector = models.PointIdsList(points=[*points])
+            self._connection.ask(
+                lambda client: client.delete(self._collection, selector, wait=True)
+            )
+
+
+def _put(connection: Connection, collection: str, point: str, own: dict[str, Any]) -> None:
+    made = models.PointStruct(id=point, vector={}, payload={OWN: own})
+    connection.ask(lambda client: client.upsert(collection, [made], wait=True))
+
+
+def _get(connection: Connection, collection: str, point: str, kind: Kind) -> dict[str, Any] | None:
+    found = connection.ask(
+        lambda client: client.retrieve(
+            collection, [point], with_payload=True, consistency=connection.consistency
+        )
+    )
+    return own_part(found[0].payload, kind) if found else None

@@ -1,0 +1,128 @@
+"""Settings of the Qdrant store."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Literal, Self
+from urllib.parse import SplitResult, urlsplit
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeFloat,
+    PositiveFloat,
+    PositiveInt,
+    SecretStr,
+    model_validator,
+)
+
+DEFAULT_PORT = 6333
+
+
+class QdrantSettings(BaseModel):
+    """Where the collections live (one of `url`, `path`, `location`), and how they are kept.
+
+    What shapes a collection (quantisation, shards, HNSW ...) counts when one is created.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    url: str | None = None
+    """The server, such as https://qdrant.example.com:6333; without a port it is 6333."""
+    path: Path | None = None
+    """A folder for the client's local mode: one process at a time, every search exact."""
+    location: Literal[":memory:"] | None = None
+    """Local mode without a folder; nothing is kept."""
+
+    api_key: SecretStr | None = None
+    allow_plain_http: bool = False
+    """Send the key unencrypted to another computer."""
+    prefer_grpc: bool = False
+    grpc_port: PositiveInt = 6334
+    timeout_s: PositiveFloat = 30.0
+    """How long one request may take."""
+    retry_for_s: NonNegativeFloat = 60.0
+    """How long a request is repeated while the server is busy or away; 0: never."""
+    parallel: PositiveInt = 4
+    """Batches of one write that are under way at once."""
+    consistency: Literal["majority", "quorum", "all"] | PositiveInt | None = None
+    """Replicas that have to agree on a read; None: one is enough."""
+
+    collection_prefix: str = Field(default="", pattern=r"^[A-Za-z0-9_.-]{0,64}$")
+    """Put before the names of collections on the server, where several programs share one."""
+
+    quantisation: Literal["none", "scalar", "binary", "product", "turbo"] = "none"
+    """Smaller copies of the vectors to search in; the nearest are scored anew in full."""
+    oversampling: float = Field(default=2.0, ge=1.0)
+    """With quantisation: candidates scored anew, in multiples of what is asked for."""
+    on_disk: bool = False
+    """Keep vectors and payload on disk, not in memory."""
+    hnsw_m: PositiveInt | None = None
+    hnsw_ef_construct: PositiveInt | None = None
+    search_ef: PositiveInt | None = None
+    """Candidates of a search in the graph; None: the server's choice."""
+    shard_number: PositiveInt | None = None
+    replication_factor: PositiveInt | None = None
+    write_consistency_factor: PositiveInt | None = None
+
+    @model_validator(mode="after")
+    def _has_one_place(self) -> Self:
+        named = [name for name in ("url", "path", "location") if getattr(self, name) is not None]
+        if len(named) != 1:
+            met = "none of them is set" if not named else f"{' and '.join(named)} are set"
+            raise ValueError(f"say where by one of url, path and location; {met}")
+        if self.url is None:
+            if self.api_key is not None:
+                raise ValueError("api_key belongs to a url; local mode takes none")
+            return self
+        self._check_url(split_url(self.url))
+        return self
+
+    def _check_url(self, url: SplitResult) -> None:
+        if url.username is not None or url.password is not None or url.query or url.fragment:
+            raise ValueError("url takes no user, password or query; a key belongs into api_key")
+        is_plain = url.scheme == "http" and not _is_loopback(url.hostname or "")
+        if is_plain and self.api_key and not self.allow_plain_http:
+            raise ValueError(
+                "url is http:// to another computer, so the api_key could be read on the"
+                " way; use https://, or set allow_plain_http = true"
+            )
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the client does it all by itself, without a server."""
+        return self.url is None
+
+    @property
+    def where(self) -> str:
+        """The address without secrets and path, the folder, or `:memory:`."""
+        if self.path is not None:
+            return str(self.path.absolute())
+        if self.url is None:
+            return ":memory:"
+        url = split_url(self.url)
+        host = f"[{url.hostname}]" if ":" in (url.hostname or "") else url.hostname
+        return f"{url.scheme}://{host}:{url.port or DEFAULT_PORT}"
+
+
+def split_url(url: str) -> SplitResult:
+    """Return the parts of a server's address; raises ValueError without repeating it."""
+    try:
+        parts = urlsplit(url)
+        port_is_fine = parts.port is None or parts.port > 0
+    except ValueError:
+        parts, port_is_fine = urlsplit(""), False
+    if parts.scheme not in ("http", "https") or not parts.hostname or not port_is_fine:
+        raise ValueError("url has to be like https://qdrant.example.com:6333")
+    return parts
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False

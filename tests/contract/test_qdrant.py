@@ -20,9 +20,6 @@ KEY = os.environ.get("XLINGUAL_TEST_QDRANT_KEY")
 GRPC_PORT = os.environ.get("XLINGUAL_TEST_QDRANT_GRPC_PORT")
 PREFIX = "xlingual-test-"
 
-on_a_server = pytest.mark.skipif(not URL, reason="XLINGUAL_TEST_QDRANT_URL is not set")
-by_grpc = pytest.mark.skipif(not GRPC_PORT, reason="XLINGUAL_TEST_QDRANT_GRPC_PORT is not set")
-
 
 def open_on_server(place: Path, **settings: object) -> QdrantStore:
     """Open a part of the server that belongs to this place alone."""
@@ -44,31 +41,26 @@ def _swept() -> Iterator[None]:
         client.close()
 
 
-class TestInMemory(StoreContract):
-    def open_store(self, place: Path) -> Store:
-        return QdrantStore(QdrantSettings(location=":memory:"))
-
-
 class TestInAFolder(StoreContract):
     def open_store(self, place: Path) -> Store:
         return QdrantStore(QdrantSettings(path=place / "qdrant"))
-
-
-@on_a_server
-class TestOnAServer(StoreContract):
-    def open_store(self, place: Path) -> Store:
-        return open_on_server(place)
-
-
-@on_a_server
-@by_grpc
-class TestOnAServerByGrpc(StoreContract):
-    def open_store(self, place: Path) -> Store:
-        return open_on_server(place, prefer_grpc=True, grpc_port=GRPC_PORT)
 
 
 TestInAFolderBesideTheJudge = store_machine(
     lambda place: QdrantStore(QdrantSettings(path=place / "qdrant"))
 ).TestCase
 
-TestOnAServerBesideTheJudge = on_a_server(store_machine(open_on_server).TestCase)
+# Only where there is a server: a thousand skipped tests would hide the one that matters.
+if URL:
+
+    class TestOnAServer(StoreContract):
+        def open_store(self, place: Path) -> Store:
+            return open_on_server(place)
+
+    TestOnAServerBesideTheJudge = store_machine(open_on_server).TestCase
+
+    if GRPC_PORT:
+
+        class TestOnAServerByGrpc(StoreContract):
+            def open_store(self, place: Path) -> Store:
+                return open_on_server(place, prefer_grpc=True, grpc_port=GRPC_PORT)

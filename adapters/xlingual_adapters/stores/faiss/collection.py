@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import astuple
@@ -19,11 +20,11 @@ from xlingual_adapters.stores.faiss.connections import Connections, View
 from xlingual_adapters.stores.faiss.filtering import Candidates, Filtering, living
 from xlingual_adapters.stores.faiss.indexes import Indexes
 from xlingual_adapters.stores.faiss.settings import FaissSettings
-from xlingual_adapters.stores.faiss.snapshot import IndexEntry, Snapshot
+from xlingual_adapters.stores.faiss.snapshot import IndexEntry, Segment, Snapshot
 from xlingual_adapters.stores.faiss.vectors import FOLDER
 from xlingual_adapters.stores.faiss.writing import Transaction
 from xlingual_qdrant.documents import Document, Hit, JsonValue, WriteReceipt
-from xlingual_qdrant.errors import CollectionDamaged
+from xlingual_qdrant.errors import CollectionDamaged, StoreError
 from xlingual_qdrant.filters import Filter
 from xlingual_qdrant.ports import ScanBatch, Vectors
 from xlingual_qdrant.schema import CollectionSchema
@@ -44,6 +45,7 @@ class FaissCollection:
         self._folder = folder
         self._filtering = Filtering(self.schema.fields)
         self._indexes = Indexes(folder, settings)
+        self._building = threading.Lock()
 
     @property
     def schema(self) -> CollectionSchema:
@@ -170,11 +172,10 @@ class FaissCollection:
     def describe(self) -> dict[str, JsonValue]:
         """Return path, bytes, dead rows, and per language what a search uses."""
         snapshot = self._snapshot()
-        files = [path for path in self._folder.rglob("*") if path.is_file()]
         segments = sorted(snapshot.segments.values(), key=lambda segment: segment.lang)
         return {
             "path": str(self._folder),
-            "bytes": sum(path.stat().st_size for path in files),
+            "bytes": reading.bytes_in(self._folder),
             "index": self._indexes.setting,
             "indexes": {s.lang: self._indexes.describe(s) for s in segments if s.alive},
             "dead": sum(len(segment.dead) for segment in segments),
@@ -207,6 +208,11 @@ class FaissCollection:
         if self._connections.is_writer:
             self._build_indexes()
 
+    @property
+    def is_closed(self) -> bool:
+        """It was closed, by itself or by its store."""
+        return self._connections.is_closed
+
     def close(self) -> None:
         """Give back the lock and all files; indexes that are due are left to a `flush`."""
         self._connections.close()
@@ -218,52 +224,69 @@ class FaissCollection:
         return self._connections.read(lambda view: view.snapshot)
 
     def _compact_overdue(self) -> None:
-        segments = self._snapshot().segments.values()
-        overdue = [segment.number for segment in segments if compaction.overdue(segment)]
-        if overdue:
-            # What was asked for is done; a damaged vector is the next reader's news.
-            with suppress(CollectionDamaged):
+        """Compact what is overdue after a write; the write is kept whatever comes of this."""
+        try:
+            segments = self._snapshot().segments.values()
+            overdue = [segment.number for segment in segments if compaction.overdue(segment)]
+            if overdue:
                 self._compact(overdue)
-            self._remove_unused_files()
+                self._remove_unused_files()
+        except CollectionDamaged:
+            pass  # the next reader's news
+        except StoreError as exc:
+            _log.warning("the write is kept, but the compaction that was due failed: %s", exc)
 
     def _compact(self, numbers: Sequence[int]) -> None:
         for number in numbers:
 
             def compact(tx: Transaction, number: int = number) -> None:
-                segment = tx.snapshot.segments[number]
-                self._connections.check(tx, segment)
-                compaction.compact(tx, segment)
+                segment = tx.snapshot.segments.get(number)
+                if segment is not None:  # else another thread was quicker
+                    self._connections.check(tx, segment)
+                    compaction.compact(tx, segment)
 
             self._connections.write(compact)
 
     def _build_indexes(self) -> None:
-        for segment in self._snapshot().segments.values():
-            if not self._indexes.due(segment):
-                continue
-            try:
-                entry = self._connections.read(partial(self._build_index, number=segment.number))
-            except CollectionDamaged as exc:
-                _log.warning("no index for '%s': %s", segment.lang, exc)
-                continue
-            values = (segment.number, *astuple(entry))
-            self._connections.write(partial(_register, values=values))
-            self._remove_unused_files()
+        # Two threads never build the same one; writing goes on meanwhile.
+        with self._building:
+            for segment in self._snapshot().segments.values():
+                if self._indexes.due(segment):
+                    self._build_index(segment)
 
-    def _build_index(self, view: View, number: int) -> IndexEntry:
-        segment = view.snapshot.segments[number]
-        view.searching.check([living(segment)])
-        return self._indexes.build(segment)
+    def _build_index(self, segment: Segment) -> None:
+        def build(view: View) -> IndexEntry | None:
+            newest = view.snapshot.segments.get(segment.number)
+            if newest is None:  # compacted meanwhile
+                return None
+            view.searching.check([living(newest)])
+            return self._indexes.build(newest)
+
+        try:
+            entry = self._connections.read(build)
+            if entry is not None:
+                values = (segment.number, *astuple(entry))
+                self._connections.write(partial(_register, values=values))
+        except CollectionDamaged as exc:
+            _log.warning("no index for '%s': %s", segment.lang, exc)
+        finally:
+            self._indexes.end_build()
+        self._remove_unused_files()
 
     def _remove_unused_files(self) -> None:
-        """Delete files that the newest state does not name; who reads them has them open."""
-        segments = self._snapshot().segments.values()
-        self._indexes.remove_all_but({s.index.file for s in segments if s.index})
-        vectors = {segment.file.path.name for segment in segments}
-        for path in (self._folder / FOLDER).iterdir():
-            if path.name not in vectors:
-                # Windows keeps a file that is mapped: a later round gets it.
-                with suppress(PermissionError):
-                    path.unlink(missing_ok=True)
+        """Delete files that the newest state does not name; who reads them has them open.
+
+        No write is open meanwhile: the files of one are not named before it is committed.
+        """
+        with self._connections.no_writing():
+            segments = self._snapshot().segments.values()
+            self._indexes.remove_all_but({s.index.file for s in segments if s.index})
+            vectors = {segment.file.path.name for segment in segments}
+            for path in (self._folder / FOLDER).iterdir():
+                if path.name not in vectors:
+                    # Windows keeps a file that is mapped: a later round gets it.
+                    with suppress(PermissionError):
+                        path.unlink(missing_ok=True)
 
 
 def _register(tx: Transaction, values: tuple[Any, ...]) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import threading
-from collections.abc import Callable
-from contextlib import suppress
+import weakref
+from collections.abc import Callable, Generator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -39,12 +41,14 @@ class Connections:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.where = str(folder)
+        self._database = folder / catalog.DATABASE
         self._idle: list[sqlite3.Connection] = []
         self._writer: sqlite3.Connection | None = None
         self._lock: WriteLock | None = None
         self._writing = threading.RLock()
         self._closed = False
         with translated(self.where):
+            self._identity = _identity(self._database)
             connection = catalog.open_reader(folder)
             try:
                 self.schema: CollectionSchema = catalog.read_schema(connection, folder)
@@ -53,6 +57,7 @@ class Connections:
                 raise
         self._idle.append(connection)
         self._snapshots = Snapshots(folder, self.schema.dimension)
+        _open.add(self)
 
     def read(self, work: Callable[[View], T]) -> T:
         """Run `work` on the newest committed state, and again if its files were compacted away."""
@@ -97,6 +102,12 @@ class Connections:
                     if connection.in_transaction:
                         connection.execute("ROLLBACK")
 
+    @contextmanager
+    def no_writing(self) -> Generator[None]:
+        """Keep the other threads from writing; they wait. Reading goes on."""
+        with self._writing, translated(self.where):
+            yield
+
     def check(self, tx: Transaction, segment: Segment) -> None:
         """Raise CollectionDamaged if a living vector of a segment is damaged."""
         searching = Searching(tx.connection, tx.snapshot, self.where, self.schema.dimension)
@@ -113,6 +124,11 @@ class Connections:
             if free * 4 > pages:
                 connection.execute("VACUUM")
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    @property
+    def is_closed(self) -> bool:
+        """Nothing can be read or written any more."""
+        return self._closed
 
     @property
     def is_writer(self) -> bool:
@@ -134,12 +150,28 @@ class Connections:
                 self._lock.release()
                 self._lock = None
 
+    def begin_in_child(self) -> None:
+        """Take no part, in a forked process, in what the parent does: open anew when needed."""
+        # SQLite forbids to use what was forked, and closing it could touch the parent's log.
+        _of_parent.extend(self._idle)
+        if self._writer is not None:
+            _of_parent.append(self._writer)
+        self._idle, self._writer, self._lock = [], None, None
+        self._writing = threading.RLock()
+        self._snapshots = Snapshots(self.folder, self.schema.dimension)
+
     def _borrow(self) -> sqlite3.Connection:
         self._check_open()
         try:
             return self._idle.pop()
         except IndexError:
-            return catalog.open_reader(self.folder)
+            connection = catalog.open_reader(self.folder)
+        try:
+            self._check_open()
+        except BaseException:
+            connection.close()
+            raise
+        return connection
 
     def _give_back(self, connection: sqlite3.Connection) -> None:
         if self._closed:
@@ -148,16 +180,56 @@ class Connections:
             self._idle.append(connection)
 
     def _become_writer(self) -> sqlite3.Connection:
+        if self._writer is not None:
+            return self._writer
         self._check_open()
-        if self._writer is None:
-            if self._lock is None:
-                self._lock = WriteLock(self.folder)
+        if self._lock is None:
+            self._lock = WriteLock(self.folder)
+        try:
+            # With the lock, nobody drops it any more.
+            self._check_open()
             self._writer = catalog.open_writer(self.folder)
+        except BaseException:
+            self._lock.release()
+            self._lock = None
+            raise
         return self._writer
 
     def _check_open(self) -> None:
+        """Raise StoreUnavailable if this was closed, or is not what is in the folder now.
+
+        An open connection keeps the number of its file from being given to another.
+        """
         if self._closed:
             raise StoreUnavailable(self.where, "this collection was closed; open it again")
+        try:
+            found = _identity(self._database)
+        except (FileNotFoundError, NotADirectoryError):
+            found = None
+        if found != self._identity:
+            raise StoreUnavailable(
+                self.where,
+                "it was dropped, or made anew, since it was opened; open it again",
+            )
+
+
+_open: weakref.WeakSet[Connections] = weakref.WeakSet()
+_of_parent: list[sqlite3.Connection] = []
+
+
+def _begin_all_in_child() -> None:
+    for connections in list(_open):
+        connections.begin_in_child()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_begin_all_in_child)
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    """Return what tells a file from any other that is there at the same time."""
+    found = path.stat()
+    return found.st_dev, found.st_ino
 
 
 def _gone(

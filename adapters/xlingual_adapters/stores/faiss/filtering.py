@@ -1,6 +1,6 @@
 """A filter as the rows that pass it, for each language by itself.
 
-Rows never change, so a mask once computed is kept, and grows with its segment. Conditions on
+Rows never change, so an answer once computed is kept, and grows with its segment. Conditions on
 declared fields are answered by the table of field values, ids by theirs, anything else by
 `filters.matches_metadata` on the rows that the other conditions have left.
 """
@@ -43,7 +43,10 @@ from xlingual_qdrant.schema import FieldType
 Mask: TypeAlias = NDArray[np.bool_]
 """Shape (rows of a segment,)."""
 
-_MASKS_KEPT = 256
+_BYTES_KEPT = 64 << 20
+"""Room for answers that are kept, for one opened collection."""
+_OVERHEAD = 500
+"""Bytes that an answer takes beside its array and its key, roughly."""
 _LONGEST_KEY = 2_000
 _FEW = 400
 """Rows that are looked up one by one; more are read as one range."""
@@ -78,8 +81,26 @@ def living(segment: Segment) -> Candidates:
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
+    """The first `rows` rows of a segment that pass, dead ones too, as of a state."""
+
     tick: int
-    mask: Mask
+    rows: int
+    passing: Mask | NDArray[np.uint32]
+    """A mask, or places where these take less room."""
+
+    def places(self) -> Places:
+        """Return the places that pass, ascending."""
+        if self.passing.dtype == np.bool_:
+            return np.flatnonzero(self.passing)
+        return self.passing.astype(np.int64)
+
+
+def _keep(tick: int, rows: int, places: Places) -> _Kept:
+    if 4 * len(places) < rows:
+        return _Kept(tick, rows, places.astype(np.uint32))
+    mask = np.zeros(rows, dtype=np.bool_)
+    mask[places] = True
+    return _Kept(tick, rows, mask)
 
 
 class Filtering:
@@ -91,6 +112,7 @@ class Filtering:
         }
         self._lock = threading.Lock()
         self._kept: OrderedDict[tuple[int, str], _Kept] = OrderedDict()
+        self._bytes = 0
 
     def candidates(
         self, connection: sqlite3.Connection, snapshot: Snapshot, where: Filter | None
@@ -106,37 +128,48 @@ class Filtering:
             if left == EVERYTHING:
                 found.append(Candidates(segment, None))
                 continue
-            mask = self._mask(connection, snapshot, segment, left)
+            places = self._passing(connection, snapshot, segment, left)
             if len(segment.dead):
-                mask = mask.copy()
-                mask[segment.dead] = False
-            places = np.flatnonzero(mask)
+                dead = np.zeros(segment.rows, dtype=np.bool_)
+                dead[segment.dead] = True
+                places = places[~dead[places]]
             if len(places):
                 found.append(Candidates(segment, places))
         return found
 
-    def _mask(
+    def _passing(
         self, connection: sqlite3.Connection, snapshot: Snapshot, segment: Segment, where: Filter
-    ) -> Mask:
+    ) -> Places:
         key = (segment.number, repr(where))
         with self._lock:
             kept = self._kept.get(key)
             if kept:
                 self._kept.move_to_end(key)
-        # A mask of a later state lacks rows that have died since, but live in this one.
+        # An answer of a later state lacks rows that have died since, but live in this one.
         if kept is None or kept.tick > snapshot.tick:
-            kept = _Kept(0, np.empty(0, dtype=np.bool_))
-        done = len(kept.mask)
-        if done == segment.rows:
-            return kept.mask
-        scope = _Scope(connection, segment, done, self._fields)
-        grown = np.concatenate([kept.mask, scope.passing(where, np.ones(scope.size, dtype=bool))])
+            kept = _Kept(0, 0, np.empty(0, dtype=np.bool_))
+        if kept.rows == segment.rows:
+            return kept.places()
+        scope = _Scope(connection, segment, kept.rows, self._fields)
+        new = np.flatnonzero(scope.passing(where, np.ones(scope.size, dtype=np.bool_)))
+        places = np.concatenate([kept.places(), new + kept.rows])
         if len(key[1]) <= _LONGEST_KEY:
-            with self._lock:
-                self._kept[key] = _Kept(snapshot.tick, grown)
-                while len(self._kept) > _MASKS_KEPT:
-                    self._kept.popitem(last=False)
-        return grown
+            self._remember(key, _keep(snapshot.tick, segment.rows, places))
+        return places
+
+    def _remember(self, key: tuple[int, str], answer: _Kept) -> None:
+        with self._lock:
+            old = self._kept.pop(key, None)
+            if old is not None:
+                self._bytes -= _size(key, old)
+            self._kept[key] = answer
+            self._bytes += _size(key, answer)
+            while self._bytes > _BYTES_KEPT:
+                self._bytes -= _size(*self._kept.popitem(last=False))
+
+
+def _size(key: tuple[int, str], kept: _Kept) -> int:
+    return _OVERHEAD + len(key[1]) + kept.passing.nbytes
 
 
 class _Scope:

@@ -46,6 +46,8 @@ class Indexes:
         self._lock = threading.Lock()
         self._loaded: dict[str, Any] = {}
         """By file name; None for one that is damaged."""
+        self._in_progress = ""
+        """The file that `build` has begun, until `end_build`."""
 
     @property
     def setting(self) -> str:
@@ -110,7 +112,8 @@ class Indexes:
     def build(self, segment: Segment) -> IndexEntry:
         """Build or extend the index of a segment, and write it to a new file.
 
-        The segment's vectors have been found undamaged.
+        The segment's vectors have been found undamaged. The file is kept until `end_build`,
+        before which it is to be registered. One build at a time.
         """
         kind = cast("tuning.Kind", self.wanted_kind(segment))
         vectors = segment.file.rows(segment.rows)
@@ -124,6 +127,8 @@ class Indexes:
         data = _serialised(index)
         digest = _digest(data)
         name = f"{segment.file.path.stem}.{segment.rows}.{digest[:4].hex()}.{kind}"
+        with self._lock:
+            self._in_progress = name
         self._folder.mkdir(exist_ok=True)
         with (self._folder / name).open("wb") as file:
             file.write(data)
@@ -134,9 +139,15 @@ class Indexes:
             self._loaded[name] = index
         return IndexEntry(kind, name, segment.rows, digest, effort)
 
+    def end_build(self) -> None:
+        """Note that what was built is registered, or not wanted."""
+        with self._lock:
+            self._in_progress = ""
+
     def remove_all_but(self, kept: set[str]) -> None:
         """Delete the files of indexes that no segment has any more."""
         with self._lock:
+            kept = kept | {self._in_progress}
             self._loaded = {name: index for name, index in self._loaded.items() if name in kept}
         if self._folder.is_dir():
             for path in self._folder.iterdir():

@@ -2,12 +2,15 @@
 
 The system gives the lock back when its holder ends, however it ends, so that a lock
 can never be stale. The process id inside the file is for messages only.
+
+A forked process does not hold the locks of its parent, and does not keep them alive.
 """
 
 from __future__ import annotations
 
 import os
 import sys
+import weakref
 from pathlib import Path
 
 from xlingual_qdrant.errors import CollectionLocked
@@ -24,11 +27,19 @@ if sys.platform == "win32":
         os.lseek(handle, _LOCKED_BYTE, os.SEEK_SET)
         msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
 
+    def _unlock(handle: int) -> None:
+        os.lseek(handle, _LOCKED_BYTE, os.SEEK_SET)
+        msvcrt.locking(handle, msvcrt.LK_UNLCK, 1)
+
 else:
     import fcntl
 
     def _try_lock(handle: int) -> None:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    def _unlock(handle: int) -> None:
+        # Closing is not enough: a process forked this very moment has the file open, too.
+        fcntl.flock(handle, fcntl.LOCK_UN)
 
 
 class WriteLock:
@@ -39,7 +50,36 @@ class WriteLock:
 
     def __init__(self, folder: Path) -> None:
         self._handle: int | None = None
-        path = folder / LOCK_FILE
+        handle = _locked(folder)
+        os.ftruncate(handle, 0)
+        os.lseek(handle, 0, os.SEEK_SET)
+        os.write(handle, str(os.getpid()).encode())
+        self._handle = handle
+        _held.add(self)
+
+    def release(self) -> None:
+        """Let others write; harmless when done twice."""
+        if self._handle is not None:
+            _held.discard(self)
+            os.ftruncate(self._handle, 0)
+            _unlock(self._handle)
+            os.close(self._handle)
+            self._handle = None
+
+    def forget(self) -> None:
+        """Close the file in a forked process, where the lock is the parent's."""
+        if self._handle is not None:
+            os.close(self._handle)
+            self._handle = None
+
+
+_held: weakref.WeakSet[WriteLock] = weakref.WeakSet()
+
+
+def _locked(folder: Path) -> int:
+    """Return the open lock file of a folder, locked."""
+    path = folder / LOCK_FILE
+    while True:
         handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
         try:
             _try_lock(handle)
@@ -51,14 +91,20 @@ class WriteLock:
             if number == str(os.getpid()):
                 named += " (this one, through another opening)"
             raise CollectionLocked(str(folder), named) from exc
-        os.ftruncate(handle, 0)
-        os.lseek(handle, 0, os.SEEK_SET)
-        os.write(handle, str(os.getpid()).encode())
-        self._handle = handle
+        try:
+            if os.path.samestat(os.fstat(handle), path.stat()):
+                return handle
+        except BaseException:
+            os.close(handle)
+            raise
+        os.close(handle)  # the folder was dropped, and made anew, between the two steps
 
-    def release(self) -> None:
-        """Let others write; harmless when done twice."""
-        if self._handle is not None:
-            os.ftruncate(self._handle, 0)
-            os.close(self._handle)
-            self._handle = None
+
+def _forget_all() -> None:
+    for lock in list(_held):
+        lock.forget()
+    _held.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_all)

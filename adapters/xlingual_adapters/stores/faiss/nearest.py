@@ -10,6 +10,8 @@ from xlingual_qdrant.ports import Vectors
 Scores = NDArray[np.float32]
 _STRIDE = 32
 """Scores whose maximum stands for them in the first look for the best."""
+_VALUES_AT_ONCE = 1 << 22
+"""Values of vectors that are gathered at once, for queries and for documents."""
 _LOWEST = np.float32(-np.inf)
 _FINITE = np.finfo(np.float32).min
 
@@ -105,3 +107,16 @@ def paired_scores(queries: Vectors, vectors: Vectors) -> Scores:
     else:
         scores = np.einsum("ij,ij->i", queries, vectors)
     return np.minimum(np.maximum(scores, -1.0), 1.0)
+
+
+def scores_of_pairs(
+    queries: Vectors, numbers: NDArray[np.intp], vectors: Vectors, places: NDArray[np.int64]
+) -> Scores:
+    """Return the cosine of queries[numbers[i]] and vectors[places[i]] for each i."""
+    scores: Scores = np.empty(len(places), dtype=np.float32)
+    step = max(1, _VALUES_AT_ONCE // vectors.shape[1])
+    for start in range(0, len(places), step):
+        part = slice(start, start + step)
+        wanted = queries if len(queries) == 1 else queries[numbers[part]]
+        scores[part] = paired_scores(wanted, vectors[places[part]])
+    return scores

@@ -1,10 +1,13 @@
-"""Reading documents by id, and one after another."""
+"""Reading documents by id, and one after another; and how large their folder is."""
 
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -115,3 +118,13 @@ def _first_wanted(rows: sqlite3.Cursor, candidates: Sequence[Candidates], batch:
 def _document(snapshot: Snapshot, values: tuple[Any, ...]) -> Document:
     lang = snapshot.segments[values[0] >> ROW_BITS].lang
     return document_of(values, lang, json.loads(values[4]))
+
+
+def bytes_in(folder: Path) -> int:
+    """Return the size of all files of a folder; some may vanish meanwhile."""
+    total = 0
+    for place, _, names in os.walk(folder):
+        for name in names:
+            with suppress(FileNotFoundError):
+                total += Path(place, name).stat().st_size
+    return total

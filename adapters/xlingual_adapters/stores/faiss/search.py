@@ -18,7 +18,7 @@ from xlingual_adapters.stores.faiss.catalog import (
     select_in,
 )
 from xlingual_adapters.stores.faiss.filtering import Candidates
-from xlingual_adapters.stores.faiss.nearest import Best, at_least_k_best, paired_scores
+from xlingual_adapters.stores.faiss.nearest import Best, at_least_k_best, scores_of_pairs
 from xlingual_adapters.stores.faiss.snapshot import Segment, Snapshot
 from xlingual_adapters.stores.faiss.vectors import Places
 from xlingual_qdrant.documents import Document, Hit
@@ -56,7 +56,6 @@ class Searching:
         """Return the k nearest of the candidates for each query."""
         if k < 1 or not candidates or not len(queries):
             return [[] for _ in range(len(queries))]
-        self.check(candidates)
         indexed = {
             part.segment.number: found
             for part in candidates
@@ -64,6 +63,7 @@ class Searching:
             and part.places is None
             and (found := approximate(part.segment, queries, k)) is not None
         }
+        self.check([_looked_at(part, indexed.get(part.segment.number)) for part in candidates])
         if len(queries) == 1 and not indexed:
             rows = self._scan_one(candidates, queries[0], k)
             return self._build(np.zeros(len(rows), dtype=np.intp), rows, queries, k)
@@ -137,7 +137,7 @@ class Searching:
         numbers, columns = np.nonzero(near >= 0)
         places = near[numbers, columns]
         vectors = segment.file.rows(segment.rows)
-        scores = paired_scores(queries[numbers], vectors[places])
+        scores = scores_of_pairs(queries, numbers, vectors, places)
         best.take_pairs(numbers, scores, places + first_row(segment.number))
 
     def _build(
@@ -180,10 +180,17 @@ class Searching:
             segment = self._snapshot.segments[owner]
             own = np.flatnonzero(owners == owner)
             places = rows[own] - first_row(segment.number)
-            vectors = segment.file.rows(segment.rows)[places]
-            wanted = queries if len(queries) == 1 else queries[numbers[own]]
-            scores[own] = paired_scores(wanted, vectors)
+            vectors = segment.file.rows(segment.rows)
+            scores[own] = scores_of_pairs(queries, numbers[own], vectors, places)
         return scores
+
+
+def _looked_at(part: Candidates, found: tuple[NDArray[np.int64], Places] | None) -> Candidates:
+    """Return those whose vectors are read: an index has its own, with a checksum of its own."""
+    if found is None:
+        return part
+    near, rest = found
+    return Candidates(part.segment, np.concatenate([np.unique(near[near >= 0]), rest]))
 
 
 def _scores_of_one(part: Candidates, query: Any) -> NDArray[np.float32]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import builtins
-import os
 import shutil
+import tempfile
+import threading
 from pathlib import Path
 
 from xlingual_adapters.stores.faiss import catalog
@@ -25,6 +26,7 @@ class FaissStore:
     def __init__(self, settings: FaissSettings) -> None:
         self._settings = settings
         self._path = settings.path.absolute()
+        self._opening = threading.Lock()
         self._opened: builtins.list[FaissCollection] = []
 
     @property
@@ -49,10 +51,10 @@ class FaissStore:
             if folder.exists():
                 raise CollectionExists(schema.name, self.location)
             self._path.mkdir(parents=True, exist_ok=True)
-            made = self._path / f".{schema.name}.{os.getpid()}.new"
-            shutil.rmtree(made, ignore_errors=True)
+            made = self._beside(schema.name)
             try:
-                (made / FOLDER).mkdir(parents=True)
+                made.mkdir()
+                (made / FOLDER).mkdir()
                 catalog.create(made, schema)
                 sync_folder(made)
                 try:
@@ -62,14 +64,16 @@ class FaissStore:
                         raise CollectionExists(schema.name, self.location) from exc
                     raise
             finally:
-                shutil.rmtree(made, ignore_errors=True)
+                shutil.rmtree(made.parent, ignore_errors=True)
             sync_folder(self._path)
         return self.open(schema.name)
 
     def open(self, name: str) -> FaissCollection:
         """Open a collection; raises CollectionMissing, FormatTooNew or CollectionDamaged."""
         collection = FaissCollection(self._existing(name), self._settings)
-        self._opened.append(collection)
+        with self._opening:
+            self._opened = [each for each in self._opened if not each.is_closed]
+            self._opened.append(collection)
         return collection
 
     def drop(self, name: str) -> None:
@@ -78,19 +82,19 @@ class FaissStore:
         Its folder gets another name first, so that nothing half removed is ever found.
         """
         folder = self._existing(name)
-        mine = [c for c in self._opened if c.schema.name == name]
+        with self._opening:
+            mine = [each for each in self._opened if each.schema.name == name]
         for collection in mine:
             collection.close()
-            self._opened.remove(collection)
         with translated(str(folder)):
             lock = WriteLock(folder)
+            doomed = self._beside(name)
             try:
-                doomed = self._path / f".{name}.{os.getpid()}.dropped"
                 folder.rename(doomed)
                 sync_folder(self._path)
             finally:
                 lock.release()
-            shutil.rmtree(doomed)
+                shutil.rmtree(doomed.parent)
 
     def list(self) -> builtins.list[str]:
         """Return the names of the collections, sorted."""
@@ -105,8 +109,17 @@ class FaissStore:
 
     def close(self) -> None:
         """Close the collections that were opened here."""
-        while self._opened:
-            self._opened.pop().close()
+        with self._opening:
+            opened, self._opened = self._opened, []
+        for collection in opened:
+            collection.close()
+
+    def _beside(self, name: str) -> Path:
+        """Return a place for the folder of a collection in the making, or in its removal.
+
+        It lies in a new folder of its own: no other thread or process has the same.
+        """
+        return Path(tempfile.mkdtemp(dir=self._path, prefix=f".{name}.")) / name
 
     def _existing(self, name: str) -> Path:
         folder = self._folder(name)

@@ -111,7 +111,8 @@ class VectorFile:
                 touched = np.unique(np.searchsorted(self._firsts, places, side="right") - 1)
             unread: list[int] = touched[~self._good[touched]].tolist()
             bad = [self._blocks[i] for i in unread if not self._check(mapped, i)]
-            if not bad and places is None:
+            up_to = len(touched) if places is None else int(np.searchsorted(self._firsts, count))
+            if not bad and self._good[:up_to].all():
                 self._all_good_to = max(self._all_good_to, count)
         if not bad:
             return np.empty(0, dtype=np.int64)

@@ -62,9 +62,9 @@ def exported(folder: Path) -> list[bytes]:
 def bars(file: Path, kills: int, seed: int) -> Iterator[Bar]:
     """Yield what was seen, and whether the two collections are equal."""
     with tempfile.TemporaryDirectory() as first, tempfile.TemporaryDirectory() as second:
-        took = ingest(file, Path(first), "--batch-size", "1024")
+        took = ingest(file, Path(first), "--batch-size", "128")
         dice = random.Random(seed)
-        counts = ingest_with_kills(file, Path(second), kills, took, dice, "--batch-size", "1024")
+        counts = ingest_with_kills(file, Path(second), kills, took, dice, "--batch-size", "128")
         wanted, got = exported(Path(first)), exported(Path(second))
     yield Bar("Documents", len(wanted))
     yield Bar("Kills", kills)

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias, cast
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError
 
 from xlingual_qdrant.errors import SettingsError, UnknownName, did_you_mean
 from xlingual_qdrant.ports import (
@@ -275,11 +275,6 @@ def _kind(values: Section, role: Role, where: str) -> tuple[str, Section, str]:
         kinds = ", ".join(there.kind for there in installed() if there.role == role)
         raise SettingsError(f"setting '{where}.kind' is missing; there are: {kinds}")
     return kind, values, where
-
-
-def masked(value: object) -> object:
-    """Return a setting as it may be shown: a secret as stars."""
-    return "**********" if isinstance(value, SecretStr) else value
 
 
 def effective(settings: Settings) -> list[tuple[str, object, str]]:

@@ -18,10 +18,12 @@
     └── StoreError               the store's own troubles
         ├── CollectionMissing    no such collection
         ├── CollectionExists     there is one already
+        ├── ReplacementMissing   nothing has been begun that could take a collection's place
         ├── DocumentExists       an id is taken, and `if_exists="error"` was asked for
         ├── EmbedderMismatch     the collection was made with another embedder
         ├── SchemaMismatch       the collection was made with another schema
         ├── CollectionLocked     another process is writing
+        ├── CollectionReadOnly   it belongs to another program, and is only read here
         ├── CollectionDamaged    a file does not match its checksum
         ├── FormatTooNew         written by a newer version of this library
         └── StoreUnavailable     disk full, read-only, server down
@@ -252,6 +254,20 @@ class CollectionExists(StoreError):
         return f"collection '{self.name}' exists in {self.where}; open it, or choose another name"
 
 
+class ReplacementMissing(StoreError, LookupError):
+    """No replacement of this collection has been begun."""
+
+    def __init__(self, name: str, where: str) -> None:
+        super().__init__(name, where)
+        self.name, self.where = name, where
+
+    def __str__(self) -> str:
+        return (
+            f"no replacement of collection '{self.name}' has been begun in {self.where};"
+            " begin_replacement does"
+        )
+
+
 class DocumentExists(StoreError, ValueError):
     """Some ids are taken, and `if_exists="error"` was asked for."""
 
@@ -279,8 +295,8 @@ class EmbedderMismatch(StoreError, ValueError):
     def __str__(self) -> str:
         return (
             f"collection '{self.collection}' was made with {self.stored}, not with {self.given}:"
-            f" {self.differences}; open it with the embedder it was made with, or ingest the"
-            " texts into a new collection"
+            f" {self.differences}; open it with the embedder it was made with, or embed its texts"
+            " again with `xlingual reembed`"
         )
 
 
@@ -309,6 +325,20 @@ class CollectionLocked(StoreError):
         return (
             f"{self.where} is being written by {self.holder}; reading is possible meanwhile,"
             " to write wait until it ends"
+        )
+
+
+class CollectionReadOnly(StoreError):
+    """The collection belongs to another program; this library only reads it."""
+
+    def __init__(self, collection: str, where: str) -> None:
+        super().__init__(collection, where)
+        self.collection, self.where = collection, where
+
+    def __str__(self) -> str:
+        return (
+            f"collection '{self.collection}' in {self.where} belongs to another program and is"
+            " only read here; `xlingual move` copies it into one that can be written"
         )
 
 

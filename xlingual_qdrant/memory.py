@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from xlingual_qdrant.documents import Document, Hit, JsonValue, WriteReceipt, content_hash
-from xlingual_qdrant.errors import CollectionExists, CollectionMissing
+from xlingual_qdrant.errors import CollectionExists, CollectionMissing, ReplacementMissing
 from xlingual_qdrant.filters import Filter, matches
 from xlingual_qdrant.ports import Capabilities, ScanBatch, StorePlugin, Vectors
 from xlingual_qdrant.schema import CollectionSchema
@@ -161,6 +161,11 @@ class MemoryCollection:
             else:
                 self._state[key] = bytes(value)
 
+    def states(self) -> list[str]:
+        """Return the keys, sorted."""
+        with self._lock:
+            return sorted(self._state)
+
     def damaged_ids(self) -> list[str]:
         """Return no ids: memory has no checksums."""
         return []
@@ -197,13 +202,14 @@ class MemoryStore:
 
     def __init__(self) -> None:
         self._collections: dict[str, MemoryCollection] = {}
+        self._replacements: dict[str, MemoryCollection] = {}
         self._lock = RLock()
 
     @property
     def capabilities(self) -> Capabilities:
         """Exact, and gone with the process."""
         return Capabilities(
-            persistent=False, approximate=False, concurrent_writers=False, aliases=False
+            persistent=False, approximate=False, concurrent_writers=False, aliases=True
         )
 
     @property
@@ -230,6 +236,30 @@ class MemoryStore:
         with self._lock:
             self.open(name)
             del self._collections[name]
+            self._replacements.pop(name, None)
+
+    def begin_replacement(self, schema: CollectionSchema) -> MemoryCollection:
+        """Return the collection that is to take the place of the one of this name."""
+        with self._lock:
+            self.open(schema.name)
+            begun = self._replacements.get(schema.name)
+            if begun is None or begun.schema != schema:
+                begun = self._replacements[schema.name] = MemoryCollection(schema)
+            return begun
+
+    def finish_replacement(self, name: str) -> None:
+        """Put the replacement in the place of the collection."""
+        with self._lock:
+            self.open(name)
+            if name not in self._replacements:
+                raise ReplacementMissing(name, self.location)
+            self._collections[name] = self._replacements.pop(name)
+
+    def discard_replacement(self, name: str) -> None:
+        """Forget a replacement that was begun, if there is one."""
+        with self._lock:
+            self.open(name)
+            self._replacements.pop(name, None)
 
     def close(self) -> None:
         """Do nothing: what it holds goes with the object."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,7 +34,7 @@ class Capabilities:
     concurrent_writers: bool
     """Several processes may write at once."""
     aliases: bool
-    """A collection can be switched behind a name."""
+    """A collection can be replaced behind its name: `begin_replacement` and what follows it."""
     max_batch_bytes: int | None = None
     """Most bytes that one write may take; None: no limit."""
 
@@ -95,8 +95,9 @@ class StoredCollection(Protocol):
         batch: int = 1000,
         after: str | None = None,
     ) -> Iterator[ScanBatch]:
-        """Yield all documents that match, ordered by id (code point order).
+        """Yield all documents that match, in an order that the store keeps.
 
+        The order of two ids is the same in every scan, whatever else is there.
         after: begin behind this id, whether or not it is there; thus a scan can be resumed.
         """
         ...
@@ -125,6 +126,10 @@ class StoredCollection(Protocol):
         """Keep bytes with the collection under a key; None forgets them."""
         ...
 
+    def states(self) -> list[str]:
+        """Return the keys under which something is kept, sorted."""
+        ...
+
     def damaged_ids(self) -> list[str]:
         """Check all vectors against their checksums; return the ids that have lost theirs.
 
@@ -137,7 +142,11 @@ class StoredCollection(Protocol):
         ...
 
     def compact(self) -> None:
-        """Give back the room of deleted and replaced documents; may take long."""
+        """Give back the room of deleted and replaced documents; may take long.
+
+        Of a collection that was replaced as a whole what came before it goes, too: whoever
+        still has that open gets StoreUnavailable, and has to open the collection again.
+        """
         ...
 
     def flush(self) -> None:
@@ -146,6 +155,20 @@ class StoredCollection(Protocol):
 
     def close(self) -> None:
         """Release files, locks and connections at once, without a `flush`; twice is harmless."""
+        ...
+
+
+@runtime_checkable
+class GroupedSearch(Protocol):
+    """What a stored collection has that finds the nearest of each language by itself."""
+
+    def search_by_language(
+        self, queries: Vectors, k: int, *, where: Filter | None = None, exact: bool = False
+    ) -> list[dict[str, list[Hit]]]:
+        """Return for each query the k nearest documents of each tag, best first.
+
+        The promises of `search` hold for each language; one without a match is left out.
+        """
         ...
 
 
@@ -175,7 +198,29 @@ class Store(Protocol):
         ...
 
     def drop(self, name: str) -> None:
-        """Remove a collection for good; raises CollectionMissing."""
+        """Remove a collection for good, with its replacements; raises CollectionMissing."""
+        ...
+
+    def begin_replacement(self, schema: CollectionSchema) -> StoredCollection:
+        """Return the collection that is to take the place of the one of this name.
+
+        Nobody sees it yet: it is neither opened nor listed by its name. One that was begun
+        with the same schema is returned as it is, so that an interrupted filling goes on;
+        one with another schema is discarded. Raises CollectionMissing.
+        """
+        ...
+
+    def finish_replacement(self, name: str) -> None:
+        """Put the replacement in the place of the collection, in one step.
+
+        Whoever opens the name from now on gets the replacement. Who has the old collection
+        open goes on reading all of it, until `compact` of the new one removes it.
+        Raises CollectionMissing, ReplacementMissing.
+        """
+        ...
+
+    def discard_replacement(self, name: str) -> None:
+        """Remove a replacement that was begun, if there is one; raises CollectionMissing."""
         ...
 
     def close(self) -> None:

@@ -141,11 +141,13 @@ class KeepingContract(StoreFixtures):
         for key, value in values.items():
             collection.write_state(key, value)
         assert {key: collection.read_state(key) for key in values} == values
+        assert collection.states() == sorted(values)
         collection.write_state("statistics", b"new" * 1_000_000)
         assert collection.read_state("statistics") == b"new" * 1_000_000
         for _ in range(2):
             collection.write_state("statistics", None)
             assert collection.read_state("statistics") is None
+        assert collection.states() == sorted({*values} - {"statistics"})
         assert collection.read_state("") == b""
         assert collection.count() == 0
 

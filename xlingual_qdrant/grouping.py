@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from xlingual_qdrant.documents import Hit
-from xlingual_qdrant.filters import Filter, HasLang, Not, combine
+from xlingual_qdrant.filters import Filter, HasLang, combine
 from xlingual_qdrant.ports import GroupedSearch, StoredCollection, Vectors
 
 
@@ -38,5 +38,4 @@ def search_by_language(
 def only(tag: str, tags: Iterable[str]) -> Filter:
     """Return the filter for this very tag: of all `tags` that are there, no narrower one."""
     narrower = tuple(other for other in tags if other.startswith(f"{tag}-"))
-    exactly = combine(HasLang((tag,)), Not(HasLang(narrower)) if narrower else None)
-    return exactly or HasLang((tag,))
+    return HasLang((tag,)) & ~HasLang(narrower) if narrower else HasLang((tag,))

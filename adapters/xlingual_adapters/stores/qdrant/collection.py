@@ -15,11 +15,11 @@ from qdrant_client import models
 from xlingual_adapters.stores.qdrant import writing
 from xlingual_adapters.stores.qdrant.client import Connection
 from xlingual_adapters.stores.qdrant.faults import IndexRequired
-from xlingual_adapters.stores.qdrant.filters import Translation, translate
-from xlingual_adapters.stores.qdrant.ids import document_point
-from xlingual_adapters.stores.qdrant.payload import HASH_ONLY, LANG, OWN, to_document
 from xlingual_adapters.stores.qdrant.reading import Reader
 from xlingual_adapters.stores.qdrant.reserved import States
+from xlingual_adapters.stores.qdrant_points.filters import Translation, translate
+from xlingual_adapters.stores.qdrant_points.ids import document_point
+from xlingual_adapters.stores.qdrant_points.payload import HASH_ONLY, LANG, OWN, to_document
 from xlingual_qdrant.documents import Document, Hit, JsonValue, WriteReceipt
 from xlingual_qdrant.filters import Filter, matches
 from xlingual_qdrant.ports import ScanBatch, Vectors

@@ -5,9 +5,16 @@ from __future__ import annotations
 from qdrant_client import QdrantClient, models
 
 from xlingual_adapters.stores.qdrant.client import Connection
-from xlingual_adapters.stores.qdrant.filters import field_key
-from xlingual_adapters.stores.qdrant.payload import KIND, LANG, LANGS, LISTS, METADATA, MOMENTS
 from xlingual_adapters.stores.qdrant.settings import QdrantSettings
+from xlingual_adapters.stores.qdrant_points.filters import field_key
+from xlingual_adapters.stores.qdrant_points.payload import (
+    KIND,
+    LANG,
+    LANGS,
+    LISTS,
+    METADATA,
+    MOMENTS,
+)
 from xlingual_qdrant.schema import CollectionSchema, FieldType
 
 _FIELD_TYPES: dict[FieldType, models.PayloadSchemaType] = {

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from qdrant_client import models
 
 from xlingual_adapters.stores.qdrant.client import Connection
-from xlingual_adapters.stores.qdrant.filters import Translation
-from xlingual_adapters.stores.qdrant.ids import document_point
-from xlingual_adapters.stores.qdrant.payload import ID_ONLY, WITHOUT_TEXT, to_document
 from xlingual_adapters.stores.qdrant.settings import QdrantSettings
+from xlingual_adapters.stores.qdrant_points.filters import Translation
+from xlingual_adapters.stores.qdrant_points.ids import document_point
+from xlingual_adapters.stores.qdrant_points.payload import ID_ONLY, WITHOUT_TEXT, to_document
 from xlingual_qdrant.documents import Document, Hit
 from xlingual_qdrant.filters import Filter, matches
 from xlingual_qdrant.ports import Vectors

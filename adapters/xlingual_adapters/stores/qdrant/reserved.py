@@ -16,8 +16,8 @@ from pydantic import ValidationError
 from qdrant_client import models
 
 from xlingual_adapters.stores.qdrant.client import Connection
-from xlingual_adapters.stores.qdrant.ids import reserved_point
-from xlingual_adapters.stores.qdrant.payload import OWN, Kind, own_part
+from xlingual_adapters.stores.qdrant_points.ids import reserved_point
+from xlingual_adapters.stores.qdrant_points.payload import OWN, Kind, own_part
 from xlingual_qdrant.errors import CollectionDamaged, FormatTooNew, StoreUnavailable
 from xlingual_qdrant.schema import FORMAT_VERSION, CollectionSchema
 

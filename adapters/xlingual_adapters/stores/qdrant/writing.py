@@ -9,8 +9,8 @@ from qdrant_client import models
 
 from xlingual_adapters.stores.qdrant.client import Connection
 from xlingual_adapters.stores.qdrant.faults import RequestTimedOut, RequestTooLarge
-from xlingual_adapters.stores.qdrant.ids import document_point
-from xlingual_adapters.stores.qdrant.payload import json_bytes, own_part, to_payload
+from xlingual_adapters.stores.qdrant_points.ids import document_point
+from xlingual_adapters.stores.qdrant_points.payload import json_bytes, own_part, to_payload
 from xlingual_qdrant.documents import Document
 from xlingual_qdrant.errors import InvalidDocument, StoreError
 from xlingual_qdrant.ports import Vectors

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from qdrant_client import QdrantClient, models
 from xlingual_adapters.stores.qdrant import QdrantSettings, QdrantStore, creation, reserved
-from xlingual_adapters.stores.qdrant.ids import reserved_point
+from xlingual_adapters.stores.qdrant_points.ids import reserved_point
 
 from xlingual_qdrant.documents import Document
 from xlingual_qdrant.errors import (

@@ -6,8 +6,8 @@ import json
 
 import pytest
 from hypothesis import given
-from xlingual_adapters.stores.qdrant.ids import document_point, reserved_point
-from xlingual_adapters.stores.qdrant.payload import matching_tags, to_document, to_payload
+from xlingual_adapters.stores.qdrant_points.ids import document_point, reserved_point
+from xlingual_adapters.stores.qdrant_points.payload import matching_tags, to_document, to_payload
 
 from xlingual_qdrant.documents import Document, JsonValue, content_hash, metadata_json
 from xlingual_qdrant.testing import strategies

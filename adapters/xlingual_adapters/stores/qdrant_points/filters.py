@@ -26,7 +26,7 @@ from typing import assert_never
 
 from qdrant_client import models
 
-from xlingual_adapters.stores.qdrant.bounds import (
+from xlingual_adapters.stores.qdrant_points.bounds import (
     UNKNOWN,
     Bounds,
     Condition,
@@ -39,8 +39,8 @@ from xlingual_adapters.stores.qdrant.bounds import (
     negated,
     ranged,
 )
-from xlingual_adapters.stores.qdrant.ids import document_point
-from xlingual_adapters.stores.qdrant.payload import KIND, LANGS, LISTS, METADATA, MOMENTS
+from xlingual_adapters.stores.qdrant_points.ids import document_point
+from xlingual_adapters.stores.qdrant_points.payload import KIND, LANGS, LISTS, METADATA, MOMENTS
 from xlingual_qdrant.filters import (
     EVERYTHING,
     And,

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from qdrant_client import QdrantClient, models
-from xlingual_adapters.stores.qdrant.filters import Translation, field_key, translate
-from xlingual_adapters.stores.qdrant.ids import document_point
-from xlingual_adapters.stores.qdrant.payload import to_document, to_payload
+from xlingual_adapters.stores.qdrant_points.filters import Translation, field_key, translate
+from xlingual_adapters.stores.qdrant_points.ids import document_point
+from xlingual_adapters.stores.qdrant_points.payload import to_document, to_payload
 
 from xlingual_qdrant.documents import Document
 from xlingual_qdrant.filters import EVERYTHING, NOTHING, F, Filter, matches

@@ -19,6 +19,7 @@
         ├── CollectionMissing    no such collection
         ├── CollectionExists     there is one already
         ├── ReplacementMissing   nothing has been begun that could take a collection's place
+        ├── TransferIncomplete   a copy lacks something that its source has
         ├── DocumentExists       an id is taken, and `if_exists="error"` was asked for
         ├── EmbedderMismatch     the collection was made with another embedder
         ├── SchemaMismatch       the collection was made with another schema
@@ -265,6 +266,21 @@ class ReplacementMissing(StoreError, LookupError):
         return (
             f"no replacement of collection '{self.name}' has been begun in {self.where};"
             " begin_replacement does"
+        )
+
+
+class TransferIncomplete(StoreError):
+    """The verification of a copy found a difference. differences: in words."""
+
+    def __init__(self, name: str, where: str, differences: Sequence[str]) -> None:
+        super().__init__(name, where, differences)
+        self.name, self.where, self.differences = name, where, tuple(differences)
+
+    def __str__(self) -> str:
+        return (
+            f"collection '{self.name}' in {self.where} is not yet what its source is:"
+            f" {'; '.join(self.differences)}; was the source written meanwhile? Run it again:"
+            " it goes on with what differs"
         )
 
 

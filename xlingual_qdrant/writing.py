@@ -146,12 +146,12 @@ def prepare(
         hashes[document.id] = digest
         pending[document.id] = row
     rows = list(pending.values())
-    kept = _with_languages([documents[row] for row in rows], detector)
+    kept = with_languages([documents[row] for row in rows], detector)
     truncated = 0
     if vectors is not None:
         made = vectors[rows]
     else:
-        made, truncated = _embed(stored.schema, embedder, [document.text for document in kept])
+        made, truncated = embedded(stored.schema, embedder, [document.text for document in kept])
     unchanged = len(documents) - added - updated
     return Prepared(kept, made, added, updated, unchanged, truncated)
 
@@ -169,9 +169,13 @@ def _same_vectors(
     return same.tolist()
 
 
-def _with_languages(
+def with_languages(
     documents: list[Document], detector: Callable[[], LanguageDetector | None]
 ) -> list[Document]:
+    """Return the documents, with a detected language for each that has none.
+
+    detector: called only if there is one such.
+    """
     untagged = [row for row, document in enumerate(documents) if document.lang_source is None]
     loaded = detector() if untagged else None
     if loaded is None:
@@ -185,9 +189,13 @@ def _with_languages(
     return tagged
 
 
-def _embed(
+def embedded(
     schema: CollectionSchema, embedder: Embedder | None, texts: list[str]
 ) -> tuple[Vectors, int]:
+    """Return the checked vectors of texts, and how many texts the embedder cut.
+
+    Raises UsageError without an embedder, InvalidVectors if it breaks its promises.
+    """
     if not texts:
         return np.empty((0, schema.dimension), dtype=np.float32), 0
     embedder = embedder_of(schema, embedder, "a vector for each document (vectors=...)")

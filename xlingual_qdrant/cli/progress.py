@@ -40,15 +40,17 @@ def progress_bar(options: Options) -> Generator[ProgressBar | None]:
 
 
 class ProgressBar:
-    """A line that says which file is read, how far, and how fast."""
+    """A line that says what is done, how far, and how fast."""
 
     def __init__(self, shown: RichProgress) -> None:
         self._shown = shown
         self._task = shown.add_task("starting", total=None, rate="")
+        self._doing = ""
         self._began = monotonic()
+        self._done_before = 0
 
     def watch(self, progress: Progress) -> None:
-        """Show how far the reading is."""
+        """Show how far the reading of files is."""
         per_second = progress.read / max(monotonic() - self._began, 1e-3)
         self._shown.update(
             self._task,
@@ -56,6 +58,19 @@ class ProgressBar:
             total=progress.bytes_total,
             completed=progress.bytes_read,
             rate=f"{progress.read:,} read, {per_second:,.0f}/s",
+        )
+
+    def count(self, what: str, done: int, total: int) -> None:
+        """Show how many documents are done; another `what` begins a new count."""
+        if what != self._doing:
+            self._doing, self._began, self._done_before = what, monotonic(), done
+        per_second = (done - self._done_before) / max(monotonic() - self._began, 1e-3)
+        self._shown.update(
+            self._task,
+            description=what,
+            total=total,
+            completed=done,
+            rate=f"{done:,} documents, {per_second:,.0f}/s",
         )
 
     def wait_for(self, what: str) -> None:

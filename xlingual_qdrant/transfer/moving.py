@@ -1,0 +1,305 @@
+"""Moving a collection to another store with its vectors: nothing is embedded again."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xlingual_qdrant.documents import Document, JsonValue, content_hash
+from xlingual_qdrant.errors import (
+    CollectionExists,
+    CollectionMissing,
+    EmbedderMismatch,
+    InvalidDocument,
+    SchemaMismatch,
+    TransferIncomplete,
+    UsageError,
+)
+from xlingual_qdrant.filters import Filter
+from xlingual_qdrant.ports import (
+    Embedder,
+    LanguageDetector,
+    ScanBatch,
+    Store,
+    StoredCollection,
+    Vectors,
+)
+from xlingual_qdrant.schema import COMPATIBLE_COSINE, CollectionSchema, field_problem
+from xlingual_qdrant.transfer.batches import BATCH, OnProgress, Source, ahead
+from xlingual_qdrant.transfer.comparing import SAME_VECTOR, Comparison, compare, differing
+from xlingual_qdrant.validation import to_document
+from xlingual_qdrant.writing import with_languages
+
+STATE = "transfer.move"
+"""Where the target remembers, until it is complete, how far a move has come."""
+
+_REMEMBER_EVERY_S = 2.0
+_SAMPLE = 32
+
+
+@dataclass(frozen=True, slots=True)
+class MoveReport:
+    """What a move did: the source has `read` documents, of which `written` were not there yet.
+
+    resumed: it went on where an earlier one was interrupted, behind `read - written` documents
+    or fewer. comparison: of both collections as they are now.
+    """
+
+    read: int
+    written: int
+    resumed: bool
+    comparison: Comparison
+    seconds: float
+
+    def to_json(self) -> dict[str, JsonValue]:
+        """Return the facts as a JSON object."""
+        return {
+            "read": self.read,
+            "written": self.written,
+            "resumed": self.resumed,
+            "seconds": self.seconds,
+            "comparison": self.comparison.to_json(),
+        }
+
+
+def move(
+    source: Store,
+    target: Store,
+    name: str,
+    *,
+    to: str | None = None,
+    embedder: Embedder | None = None,
+    detector: LanguageDetector | None = None,
+    batch_size: int = BATCH,
+    on_progress: OnProgress | None = None,
+) -> MoveReport:
+    """Copy a collection with its vectors into another store, and verify the copy.
+
+    to: what it is called there, default `name`; made with the same schema if it is missing.
+    The source stays as it is. An interrupted move goes on where it was; a move that has been
+    done writes only what has changed since. What else the target holds is left alone.
+    embedder: of a source that does not know it, such as another program's: what its vectors
+    were made with, which is checked on a sample. detector: finds the language of documents
+    that come without one.
+
+    Raises CollectionMissing, EmbedderMismatch, SchemaMismatch, InvalidDocument,
+    TransferIncomplete if the verification finds a difference, and the errors of both stores.
+    """
+    began = time.monotonic()
+    _check_apart(source, name, target, to or name)
+    with ExitStack() as stack:
+        one = stack.enter_context(closing(source.open(name)))
+        if embedder is not None:
+            _check_made_by(one, embedder)
+        other = stack.enter_context(closing(_opened(one.schema, target, to or name, embedder)))
+        read: Source = one if detector is None else _WithLanguages(one, detector)
+        mover = _Move(read, other, f"{source.location}/{name}", batch_size, on_progress)
+        mover.run()
+        if on_progress:
+            on_progress("building indexes", mover.read, mover.read)
+        other.flush()
+        comparison = compare(read, other, on_progress=on_progress, but_state=STATE)
+        other.write_state(STATE, None)
+        if not comparison.complete:
+            raise TransferIncomplete(to or name, target.location, comparison.differences())
+    seconds = time.monotonic() - began
+    return MoveReport(
+        comparison.source.count, mover.written, mover.resumed, comparison, round(seconds, 3)
+    )
+
+
+def _check_apart(source: Store, name: str, target: Store, to: str) -> None:
+    is_one = source is target or (
+        type(source) is type(target)
+        and source.capabilities.persistent
+        and source.location == target.location
+    )
+    if is_one and name == to:
+        raise UsageError(
+            f"source and target are the same collection, '{name}' in {source.location};"
+            " name another store, or another name for the copy"
+        )
+
+
+class _Move:
+    """One run; what it has done is in the target."""
+
+    def __init__(
+        self,
+        source: Source,
+        target: StoredCollection,
+        origin: str,
+        batch_size: int,
+        on_progress: OnProgress | None,
+    ) -> None:
+        self._source, self._target, self._origin = source, target, origin
+        self._batch_size, self._on_progress = batch_size, on_progress
+        self._total = source.count()
+        self._is_new = target.count() == 0
+        self.read = self.written = 0
+        self.resumed = False
+
+    def run(self) -> None:
+        """Carry documents, vectors and states over."""
+        after = self._remembered()
+        self.resumed = after is not None
+        remembered_at = time.monotonic()
+        batches = self._source.scan(with_vectors=True, batch=self._batch_size, after=after)
+        for batch in ahead(batches):
+            self._write(batch)
+            if time.monotonic() - remembered_at > _REMEMBER_EVERY_S:
+                self._remember(batch.documents[-1].id)
+                remembered_at = time.monotonic()
+            if self._on_progress:
+                self._on_progress("moving", self.read, self._total)
+        for key in self._source.states():
+            value = self._source.read_state(key)
+            if value != self._target.read_state(key):
+                self._target.write_state(key, value)
+
+    def _write(self, batch: ScanBatch) -> None:
+        if batch.vectors is None:
+            raise TypeError("the store gave no vectors for a scan with vectors")
+        documents, vectors = batch.documents, batch.vectors
+        self.read += len(documents)
+        if not (self._is_new or self.resumed):
+            rows = _new_or_changed(documents, vectors, self._target)
+            documents, vectors = [documents[row] for row in rows], vectors[rows]
+        if documents:
+            checked = [_checked(document, self._target.schema) for document in documents]
+            self._target.write(checked, np.ascontiguousarray(vectors))
+            self.written += len(documents)
+
+    def _remember(self, after: str) -> None:
+        state = {"source": self._origin, "after": after, "read": self.read}
+        self._target.write_state(STATE, json.dumps(state).encode())
+
+    def _remembered(self) -> str | None:
+        """Return the id behind which to go on; None to begin."""
+        kept = self._target.read_state(STATE)
+        state: dict[str, Any] = {} if kept is None else json.loads(kept)
+        if state.get("source") != self._origin:
+            return None
+        self.read = int(state["read"])
+        return str(state["after"])
+
+
+def _new_or_changed(
+    documents: Sequence[Document], vectors: Vectors, target: StoredCollection
+) -> list[int]:
+    ids = [document.id for document in documents]
+    off = differing(vectors, target.fetch_vectors(ids))
+    there = target.fetch(ids)
+    return [
+        row
+        for row, (mine, other) in enumerate(zip(documents, there, strict=True))
+        if other is None or off[row] > SAME_VECTOR or not _same(mine, other)
+    ]
+
+
+def _same(one: Document, other: Document) -> bool:
+    return (one.lang, one.lang_source, one.lang_confidence) == (
+        other.lang,
+        other.lang_source,
+        other.lang_confidence,
+    ) and content_hash(one) == content_hash(other)
+
+
+def _checked(document: Document, schema: CollectionSchema) -> Document:
+    try:
+        checked = to_document(document)
+        problem = field_problem(schema.fields, checked.metadata)
+    except InvalidDocument as exc:
+        raise InvalidDocument(exc.reason, f"{document.id!r}: {exc.detail}") from None
+    if problem:
+        raise InvalidDocument("type", f"{document.id!r}: {problem}")
+    return checked
+
+
+def _opened(
+    schema: CollectionSchema, store: Store, name: str, embedder: Embedder | None
+) -> StoredCollection:
+    """Open the target, or create it; its vectors have to mean the same as the source's."""
+    made_with = embedder.fingerprint if embedder is not None else schema.embedder
+    wanted = schema.model_copy(update={"name": name, "embedder": made_with})
+    try:
+        found = store.open(name)
+    except CollectionMissing:
+        try:
+            return store.create(wanted)
+        except CollectionExists:  # another process was quicker
+            found = store.open(name)
+    try:
+        _check_fits(wanted, found.schema)
+    except BaseException:
+        found.close()
+        raise
+    return found
+
+
+def _check_fits(wanted: CollectionSchema, there: CollectionSchema) -> None:
+    if there.dimension != wanted.dimension:
+        differences = f"{there.dimension} dimensions, the source has {wanted.dimension}"
+        raise SchemaMismatch(there.name, differences)
+    if there.embedder is None and wanted.embedder is None:
+        return
+    if there.embedder is None or wanted.embedder is None:
+        side = "the target" if there.embedder is None else "the source"
+        raise SchemaMismatch(
+            there.name,
+            f"{side} does not know its embedder, so its vectors may mean something else",
+        )
+    verdict, differences = there.embedder.compare(wanted.embedder)
+    if verdict == "different":
+        raise EmbedderMismatch(there.name, str(there.embedder), str(wanted.embedder), differences)
+
+
+def _check_made_by(source: StoredCollection, embedder: Embedder) -> None:
+    """Raise EmbedderMismatch unless the embedder gives the vectors that the source has."""
+    name, given = source.schema.name, str(embedder.fingerprint)
+    if source.schema.embedder is not None:
+        verdict, differences = source.schema.embedder.compare(embedder.fingerprint)
+        if verdict == "different":
+            raise EmbedderMismatch(name, str(source.schema.embedder), given, differences)
+        return
+    if embedder.dimension != source.schema.dimension:
+        differences = f"{source.schema.dimension} and {embedder.dimension} dimensions"
+        raise EmbedderMismatch(name, "another embedder", given, differences)
+    sample = next(source.scan(with_vectors=True, batch=_SAMPLE), None)
+    if sample is None or sample.vectors is None:
+        return
+    made = embedder.embed_documents([document.text for document in sample.documents])
+    cosines: NDArray[np.float32] = np.einsum("ij,ij->i", made, sample.vectors)
+    if cosines.min() <= COMPATIBLE_COSINE:
+        shown = ", ".join(f"{cosine:.3f}" for cosine in cosines[:6])
+        differences = f"its vectors and those made now of the same texts have cosines {shown}"
+        raise EmbedderMismatch(name, "another embedder", given, differences)
+
+
+class _WithLanguages:
+    """A collection as it is read, with a language found for each document that has none."""
+
+    def __init__(self, source: StoredCollection, detector: LanguageDetector) -> None:
+        self._source, self._detector = source, detector
+        self.count, self.content_hashes = source.count, source.content_hashes
+        self.states, self.read_state = source.states, source.read_state
+
+    def scan(
+        self,
+        where: Filter | None = None,
+        *,
+        with_vectors: bool = False,
+        batch: int = BATCH,
+        after: str | None = None,
+    ) -> Iterator[ScanBatch]:
+        """Yield what the source yields, with languages."""
+        parts = self._source.scan(where, with_vectors=with_vectors, batch=batch, after=after)
+        for part in parts:
+            yield ScanBatch(with_languages(part.documents, lambda: self._detector), part.vectors)

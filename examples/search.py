@@ -1,7 +1,5 @@
 """One English question, documents in five languages."""
 
-import tempfile
-
 from xlingual_qdrant import Collection
 
 documents = [
@@ -13,10 +11,7 @@ documents = [
     {"text": "猫がマットの上に座っている。", "lang": "ja"},
 ]
 
-with (
-    tempfile.TemporaryDirectory() as folder,
-    Collection.open("cats", settings={"stores": {"local": {"path": folder}}}) as cats,
-):
+with Collection.open("cats") as cats:
     cats.add(documents)
     for rank, hit in enumerate(cats.search("the cat is sitting on the mat"), start=1):
         print(f"{rank}. [{hit.lang}] {hit.text} (score: {hit.score:.4f})")

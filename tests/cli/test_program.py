@@ -43,7 +43,16 @@ def test_every_command_is_explained_with_examples(run, name):
 
 def test_every_file_of_a_command_is_in_the_table():
     folder = Path(program.__file__).parent
-    parts = {"__init__", "input", "options", "output", "program", "progress", "streams"}
+    parts = {
+        "__init__",
+        "addresses",
+        "input",
+        "options",
+        "output",
+        "program",
+        "progress",
+        "streams",
+    }
     assert {file.stem for file in folder.glob("*.py")} - parts == set(COMMANDS)
 
 

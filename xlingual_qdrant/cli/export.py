@@ -47,7 +47,7 @@ def command(
     vectors: bool,
     output: Path | None,
 ) -> None:
-    """Write the documents out as JSON Lines, ordered by id.
+    """Write the documents out as JSON Lines, in the order of the store (the local one: by id).
 
     Each line is an object with id, text, lang and metadata; texts are exactly as they came in.
     Languages that were detected are written like those that were declared.

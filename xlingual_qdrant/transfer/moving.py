@@ -40,7 +40,7 @@ from xlingual_qdrant.writing import with_languages
 STATE = "transfer.move"
 """Where the target remembers, until it is complete, how far a move has come."""
 
-_REMEMBER_EVERY_S = 2.0
+_REMEMBER_EVERY_S = 0.5
 _SAMPLE = 32
 
 
@@ -100,13 +100,13 @@ def move(
             _check_made_by(one, embedder)
         other = stack.enter_context(closing(_opened(one.schema, target, to or name, embedder)))
         read: Source = one if detector is None else _WithLanguages(one, detector)
-        mover = _Move(read, other, f"{source.location}/{name}", batch_size, on_progress)
-        mover.run()
-        if on_progress:
-            on_progress("building indexes", mover.read, mover.read)
-        other.flush()
-        comparison = compare(read, other, on_progress=on_progress, but_state=STATE)
-        other.write_state(STATE, None)
+        # Two stores in memory are told apart by nothing that outlives this process.
+        origin = f"{source.location}/{name}" if source.capabilities.persistent else None
+        mover = _Move(read, other, origin, batch_size, on_progress)
+        comparison = mover.run()
+        if mover.resumed and not comparison.complete:
+            # What was copied before the interruption has changed since.
+            comparison = mover.run()
         if not comparison.complete:
             raise TransferIncomplete(to or name, target.location, comparison.differences())
     seconds = time.monotonic() - began
@@ -135,21 +135,35 @@ class _Move:
         self,
         source: Source,
         target: StoredCollection,
-        origin: str,
+        origin: str | None,
         batch_size: int,
         on_progress: OnProgress | None,
     ) -> None:
         self._source, self._target, self._origin = source, target, origin
         self._batch_size, self._on_progress = batch_size, on_progress
         self._total = source.count()
-        self._is_new = target.count() == 0
-        self.read = self.written = 0
+        self._compares = target.count() > 0
+        self._read = self.written = 0
         self.resumed = False
 
-    def run(self) -> None:
-        """Carry documents, vectors and states over."""
+    def run(self) -> Comparison:
+        """Carry documents, vectors and states over, and compare both sides.
+
+        What the target holds already is compared first, and only differences are written;
+        unless it remembers how far this very move has come: then all behind that is written.
+        """
         after = self._remembered()
-        self.resumed = after is not None
+        self.resumed |= after is not None
+        self._compares &= after is None
+        self._carry(after)
+        self._tell("building indexes")
+        self._target.flush()
+        found = compare(self._source, self._target, on_progress=self._on_progress, but_state=STATE)
+        self._target.write_state(STATE, None)
+        self._compares = True
+        return found
+
+    def _carry(self, after: str | None) -> None:
         remembered_at = time.monotonic()
         batches = self._source.scan(with_vectors=True, batch=self._batch_size, after=after)
         for batch in ahead(batches):
@@ -157,19 +171,22 @@ class _Move:
             if time.monotonic() - remembered_at > _REMEMBER_EVERY_S:
                 self._remember(batch.documents[-1].id)
                 remembered_at = time.monotonic()
-            if self._on_progress:
-                self._on_progress("moving", self.read, self._total)
-        for key in self._source.states():
+            self._tell("moving")
+        for key in set(self._source.states()) - {STATE}:
             value = self._source.read_state(key)
             if value != self._target.read_state(key):
                 self._target.write_state(key, value)
+
+    def _tell(self, what: str) -> None:
+        if self._on_progress:
+            self._on_progress(what, self._read, self._total)
 
     def _write(self, batch: ScanBatch) -> None:
         if batch.vectors is None:
             raise TypeError("the store gave no vectors for a scan with vectors")
         documents, vectors = batch.documents, batch.vectors
-        self.read += len(documents)
-        if not (self._is_new or self.resumed):
+        self._read += len(documents)
+        if self._compares:
             rows = _new_or_changed(documents, vectors, self._target)
             documents, vectors = [documents[row] for row in rows], vectors[rows]
         if documents:
@@ -178,16 +195,19 @@ class _Move:
             self.written += len(documents)
 
     def _remember(self, after: str) -> None:
-        state = {"source": self._origin, "after": after, "read": self.read}
+        if self._origin is None:
+            return
+        state = {"source": self._origin, "after": after, "read": self._read}
         self._target.write_state(STATE, json.dumps(state).encode())
 
     def _remembered(self) -> str | None:
         """Return the id behind which to go on; None to begin."""
         kept = self._target.read_state(STATE)
         state: dict[str, Any] = {} if kept is None else json.loads(kept)
-        if state.get("source") != self._origin:
+        self._read = 0
+        if self._origin is None or state.get("source") != self._origin:
             return None
-        self.read = int(state["read"])
+        self._read = int(state["read"])
         return str(state["after"])
 
 

@@ -87,7 +87,8 @@ def reembed(
             on_progress("building indexes", filling.done, filling.done)
         new.flush()
         count = new.count()
-    store.finish_replacement(name)
+        # While `new` is open nobody else writes to a store with one writer.
+        store.finish_replacement(name)
     before = old.schema.embedder
     return ReembedReport(
         count=count,

@@ -58,7 +58,7 @@ COLUMNS = "row, id, source, confidence, metadata, text"
 
 
 def create(folder: Path, schema: CollectionSchema) -> None:
-    """Write the database of an empty collection into a folder that has none."""
+    """Write the database of an empty collection into the folder of a generation."""
     connection = sqlite3.connect(folder / DATABASE, isolation_level=None)
     try:
         connection.execute("PRAGMA journal_mode = WAL")
@@ -102,7 +102,7 @@ def _open_unchanging(folder: Path) -> sqlite3.Connection:
     log = folder / f"{DATABASE}-wal"
     if log.exists() and log.stat().st_size:
         raise StoreUnavailable(
-            str(folder),
+            str(folder.parent),
             "the last writer was interrupted, and the folder is read-only;"
             " open the collection once where it can be written, or copy it",
         )
@@ -119,7 +119,8 @@ def _connect(folder: Path, options: str) -> sqlite3.Connection:
 def read_schema(connection: sqlite3.Connection, folder: Path) -> CollectionSchema:
     """Return the schema; raises FormatTooNew, or CollectionDamaged if it is none of ours.
 
-    A collection is called what its folder is called: a copied folder is another collection.
+    folder: of the collection, which is called what its folder is called, whatever the name was
+    when it was created.
     """
     where = str(folder)
     if connection.execute("PRAGMA application_id").fetchone()[0] != _APPLICATION_ID:

@@ -26,6 +26,8 @@ from xlingual_adapters.stores.faiss.writing import Transaction
 from xlingual_qdrant.documents import Document, Hit, JsonValue, WriteReceipt
 from xlingual_qdrant.errors import CollectionDamaged, StoreError
 from xlingual_qdrant.filters import Filter
+from xlingual_qdrant.folders import CollectionFolders
+from xlingual_qdrant.lock import WriteLock
 from xlingual_qdrant.ports import ScanBatch, Vectors
 from xlingual_qdrant.schema import CollectionSchema
 from xlingual_qdrant.vectors import check_rows
@@ -38,11 +40,18 @@ class FaissCollection:
 
     The first write takes the writer's lock, `close` gives it back. Any number of processes
     and threads may read meanwhile; every call sees one committed state, the newest.
+
+    folder: of one generation. When another one takes its place this one can be read until
+    compaction removes it, but not be written any more.
     """
 
-    def __init__(self, folder: Path, settings: FaissSettings) -> None:
+    def __init__(
+        self, folder: Path, settings: FaissSettings, collections: CollectionFolders
+    ) -> None:
         self._connections = Connections(folder)
-        self._folder = folder
+        self.generation = folder
+        """The folder of all files of this opening."""
+        self._collections = collections
         self._filtering = Filtering(self.schema.fields)
         self._indexes = Indexes(folder, settings)
         self._building = threading.Lock()
@@ -149,33 +158,28 @@ class FaissCollection:
 
     def read_state(self, key: str) -> bytes | None:
         """Return what was kept under this key."""
-
-        def read(view: View) -> bytes | None:
-            select = "SELECT value FROM state WHERE key = ?"
-            row = view.connection.execute(select, (key,)).fetchone()
-            return None if row is None else row[0]
-
-        return self._connections.read(read)
+        return self._connections.read(lambda view: reading.state(view.connection, key))
 
     def write_state(self, key: str, value: bytes | None) -> None:
         """Keep bytes under a key; None forgets them."""
+        self._connections.write(
+            lambda tx: writing.keep_state(tx.connection, key, value), visible=False
+        )
 
-        def keep(tx: Transaction) -> None:
-            if value is None:
-                tx.connection.execute("DELETE FROM state WHERE key = ?", (key,))
-            else:
-                replace = "INSERT OR REPLACE INTO state VALUES (?, ?)"
-                tx.connection.execute(replace, (key, bytes(value)))
-
-        self._connections.write(keep, visible=False)
+    def states(self) -> list[str]:
+        """Return the keys under which something is kept, sorted."""
+        return self._connections.read(lambda view: reading.states(view.connection))
 
     def describe(self) -> dict[str, JsonValue]:
-        """Return path, bytes, dead rows, and per language what a search uses."""
+        """Return path, bytes, dead rows, and per language what a search uses.
+
+        The bytes are those of all generations, as `compact` may give some of them back.
+        """
         snapshot = self._snapshot()
         segments = sorted(snapshot.segments.values(), key=lambda segment: segment.lang)
         return {
-            "path": str(self._folder),
-            "bytes": reading.bytes_in(self._folder),
+            "path": self._connections.where,
+            "bytes": reading.bytes_in(self.generation.parent),
             "index": self._indexes.setting,
             "indexes": {s.lang: self._indexes.describe(s) for s in segments if s.alive},
             "dead": sum(len(segment.dead) for segment in segments),
@@ -193,7 +197,7 @@ class FaissCollection:
         return self._connections.read(read)
 
     def compact(self) -> None:
-        """Give back the room of dead rows, and build the indexes that are due.
+        """Give back the room of dead rows and of what was replaced; build indexes that are due.
 
         Raises CollectionDamaged if a living vector is damaged.
         """
@@ -202,6 +206,8 @@ class FaissCollection:
         self._connections.vacuum()
         self._build_indexes()
         self._remove_unused_files()
+        with self._connections.writing_alone():
+            self._collections.remove_replaced(self.generation)
 
     def flush(self) -> None:
         """Build indexes that are due, if this opening has written; documents are on disk."""
@@ -212,6 +218,15 @@ class FaissCollection:
     def is_closed(self) -> bool:
         """It was closed, by itself or by its store."""
         return self._connections.is_closed
+
+    def start_writing(self) -> None:
+        """Take the writer's lock, as the first write does otherwise."""
+        with self._connections.writing_alone():
+            pass
+
+    def hand_over(self) -> WriteLock | None:
+        """Stop writing, and return the lock if this holds it; the next write takes it again."""
+        return self._connections.hand_over()
 
     def close(self) -> None:
         """Give back the lock and all files; indexes that are due are left to a `flush`."""
@@ -278,11 +293,11 @@ class FaissCollection:
 
         No write is open meanwhile: the files of one are not named before it is committed.
         """
-        with self._connections.no_writing():
+        with self._connections.writing_alone():
             segments = self._snapshot().segments.values()
             self._indexes.remove_all_but({s.index.file for s in segments if s.index})
             vectors = {segment.file.path.name for segment in segments}
-            for path in (self._folder / FOLDER).iterdir():
+            for path in (self.generation / FOLDER).iterdir():
                 if path.name not in vectors:
                     # Windows keeps a file that is mapped: a later round gets it.
                     with suppress(PermissionError):

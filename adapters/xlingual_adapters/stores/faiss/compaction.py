@@ -9,7 +9,8 @@ import numpy as np
 from xlingual_adapters.stores.faiss.catalog import ROW_BITS, first_row
 from xlingual_adapters.stores.faiss.snapshot import Segment
 from xlingual_adapters.stores.faiss.vectors import FOLDER, append, blocks_of, file_name
-from xlingual_adapters.stores.faiss.writing import Transaction, sync_folder
+from xlingual_adapters.stores.faiss.writing import Transaction
+from xlingual_qdrant.disk import sync_folder
 
 _ROWS_AT_ONCE = 65_536
 MANY_DEAD = 10_000

@@ -15,12 +15,13 @@ from typing import TypeVar
 from xlingual_adapters.stores.faiss import catalog
 from xlingual_adapters.stores.faiss.faults import translated
 from xlingual_adapters.stores.faiss.filtering import living
-from xlingual_adapters.stores.faiss.lock import WriteLock
 from xlingual_adapters.stores.faiss.search import Searching
 from xlingual_adapters.stores.faiss.snapshot import Segment, Snapshot, Snapshots
 from xlingual_adapters.stores.faiss.vectors import FileGone
 from xlingual_adapters.stores.faiss.writing import Transaction
-from xlingual_qdrant.errors import StoreUnavailable
+from xlingual_qdrant.errors import CollectionDamaged, StoreUnavailable
+from xlingual_qdrant.folders import gone, lock_for_writing
+from xlingual_qdrant.lock import WriteLock
 from xlingual_qdrant.schema import CollectionSchema
 
 T = TypeVar("T")
@@ -36,11 +37,14 @@ class View:
 
 
 class Connections:
-    """The connections of one opened collection, for all threads of this process."""
+    """The connections of one opened collection, for all threads of this process.
+
+    folder: of the generation that was opened; `where`, in messages, is the collection's.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.where = str(folder)
+        self.where = str(folder.parent)
         self._database = folder / catalog.DATABASE
         self._idle: list[sqlite3.Connection] = []
         self._writer: sqlite3.Connection | None = None
@@ -48,10 +52,14 @@ class Connections:
         self._writing = threading.RLock()
         self._closed = False
         with translated(self.where):
-            self._identity = _identity(self._database)
+            try:
+                self._identity = _identity(self._database)
+            except FileNotFoundError:
+                detail = f"it has no {catalog.DATABASE}, or is another kind of store's"
+                raise CollectionDamaged(self.where, detail) from None
             connection = catalog.open_reader(folder)
             try:
-                self.schema: CollectionSchema = catalog.read_schema(connection, folder)
+                self.schema: CollectionSchema = catalog.read_schema(connection, folder.parent)
             except BaseException:
                 connection.close()
                 raise
@@ -63,7 +71,7 @@ class Connections:
         """Run `work` on the newest committed state, and again if its files were compacted away."""
         gone_at = -1
         while True:
-            with translated(self.where):
+            with self._faults():
                 connection = self._borrow()
                 try:
                     connection.execute("BEGIN")
@@ -85,7 +93,7 @@ class Connections:
         """
         gone_at = -1
         while True:
-            with self._writing, translated(self.where):
+            with self._writing, self._faults():
                 connection = self._become_writer()
                 connection.execute("BEGIN IMMEDIATE")
                 try:
@@ -103,9 +111,10 @@ class Connections:
                         connection.execute("ROLLBACK")
 
     @contextmanager
-    def no_writing(self) -> Generator[None]:
-        """Keep the other threads from writing; they wait. Reading goes on."""
-        with self._writing, translated(self.where):
+    def writing_alone(self) -> Generator[None]:
+        """Be the writer, and keep the other threads from writing; they wait. Reading goes on."""
+        with self._writing, self._faults():
+            self._become_writer()
             yield
 
     def check(self, tx: Transaction, segment: Segment) -> None:
@@ -115,7 +124,7 @@ class Connections:
 
     def vacuum(self) -> None:
         """Give free pages of the database back to the disk, if they are many."""
-        with self._writing, translated(self.where):
+        with self._writing, self._faults():
             connection = self._become_writer()
             free, pages = (
                 connection.execute(f"PRAGMA {name}").fetchone()[0]
@@ -141,14 +150,22 @@ class Connections:
             self._closed = True
             while self._idle:
                 self._idle.pop().close()
+            if (lock := self.hand_over()) is not None:
+                lock.release()
+
+    def hand_over(self) -> WriteLock | None:
+        """Stop writing, after a write in progress, and return the lock if this holds it.
+
+        The next write takes it again.
+        """
+        with self._writing:
             if self._writer is not None:
                 # On a full disk the log stays, which is as good.
                 with suppress(sqlite3.Error):
                     self._writer.close()
                 self._writer = None
-            if self._lock is not None:
-                self._lock.release()
-                self._lock = None
+            lock, self._lock = self._lock, None
+            return lock
 
     def begin_in_child(self) -> None:
         """Take no part, in a forked process, in what the parent does: open anew when needed."""
@@ -184,7 +201,7 @@ class Connections:
             return self._writer
         self._check_open()
         if self._lock is None:
-            self._lock = WriteLock(self.folder)
+            self._lock = lock_for_writing(self.folder)
         try:
             # With the lock, nobody drops it any more.
             self._check_open()
@@ -207,10 +224,18 @@ class Connections:
         except (FileNotFoundError, NotADirectoryError):
             found = None
         if found != self._identity:
-            raise StoreUnavailable(
-                self.where,
-                "it was dropped, or made anew, since it was opened; open it again",
-            )
+            raise gone(self.folder)
+
+    @contextmanager
+    def _faults(self) -> Generator[None]:
+        """Translate errors. What is missing because all of the generation is gone is no damage."""
+        try:
+            with translated(self.where):
+                yield
+        except (CollectionDamaged, StoreUnavailable):
+            with translated(self.where):
+                self._check_open()
+                raise
 
 
 _open: weakref.WeakSet[Connections] = weakref.WeakSet()

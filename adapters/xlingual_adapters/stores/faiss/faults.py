@@ -2,31 +2,21 @@
 
 from __future__ import annotations
 
-import errno
 import sqlite3
 from collections.abc import Generator
 from contextlib import contextmanager
 
+from xlingual_qdrant.disk import DISK_FULL, READ_ONLY, unavailable
 from xlingual_qdrant.errors import CollectionDamaged, StoreError, StoreUnavailable
 
-_FULL = "the disk is full; nothing of this call was kept, free some room and call again"
-_READ_ONLY = "the folder is read-only; reading works, to write change its permissions or copy it"
-_BY_ERRNO = {
-    errno.ENOSPC: _FULL,
-    errno.EDQUOT: _FULL,
-    errno.EFBIG: "a file may not grow any more; nothing of this call was kept",
-    errno.EROFS: _READ_ONLY,
-    errno.EACCES: _READ_ONLY,
-    errno.EPERM: _READ_ONLY,
-}
 _BY_SQLITE = {
-    "SQLITE_FULL": _FULL,
-    "SQLITE_READONLY": _READ_ONLY,
+    "SQLITE_FULL": DISK_FULL,
+    "SQLITE_READONLY": READ_ONLY,
     "SQLITE_BUSY": "another program holds the database; call again when it is done",
     "SQLITE_LOCKED": "another program holds the database; call again when it is done",
     "SQLITE_CANTOPEN": "the database cannot be opened; is the folder still there, and readable?",
     "SQLITE_IOERR": "the disk refuses to read or write; is it full or limited?",
-    "SQLITE_PERM": _READ_ONLY,
+    "SQLITE_PERM": READ_ONLY,
     "SQLITE_NOMEM": "there is not enough memory",
 }
 
@@ -34,9 +24,7 @@ _BY_SQLITE = {
 def translate(exc: sqlite3.Error | OSError, where: str) -> StoreError:
     """Return the error of this library for one of SQLite or of the system."""
     if isinstance(exc, OSError):
-        reason = exc.strerror or str(exc)
-        words = _BY_ERRNO.get(exc.errno or 0)
-        return StoreUnavailable(where, f"{words} ({reason})" if words else reason)
+        return unavailable(exc, where)
     name = getattr(exc, "sqlite_errorname", None) or ""
     for prefix, words in _BY_SQLITE.items():
         if name.startswith(prefix):

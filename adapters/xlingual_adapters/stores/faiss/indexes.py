@@ -21,7 +21,7 @@ from xlingual_adapters.stores.faiss import tuning
 from xlingual_adapters.stores.faiss.settings import FaissSettings, IndexKind
 from xlingual_adapters.stores.faiss.snapshot import IndexEntry, Segment
 from xlingual_adapters.stores.faiss.vectors import Places
-from xlingual_adapters.stores.faiss.writing import sync_folder
+from xlingual_qdrant.disk import sync_folder
 from xlingual_qdrant.ports import Vectors
 
 FOLDER = "indexes"
@@ -172,6 +172,8 @@ class Indexes:
         try:
             data = path.read_bytes()
         except FileNotFoundError:
+            if not self._folder.parent.is_dir():
+                return None  # nor is anything else: that is not for an index to report
             data = b""
         if _digest(data) == entry.digest:
             return data

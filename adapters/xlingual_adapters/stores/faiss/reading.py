@@ -1,4 +1,4 @@
-"""Reading documents by id, and one after another; and how large their folder is."""
+"""Reading documents by id, and one after another; states; and how large a folder is."""
 
 from __future__ import annotations
 
@@ -118,6 +118,17 @@ def _first_wanted(rows: sqlite3.Cursor, candidates: Sequence[Candidates], batch:
 def _document(snapshot: Snapshot, values: tuple[Any, ...]) -> Document:
     lang = snapshot.segments[values[0] >> ROW_BITS].lang
     return document_of(values, lang, json.loads(values[4]))
+
+
+def state(connection: sqlite3.Connection, key: str) -> bytes | None:
+    """Return what was kept under a key."""
+    row = connection.execute("SELECT value FROM state WHERE key = ?", (key,)).fetchone()
+    return None if row is None else row[0]
+
+
+def states(connection: sqlite3.Connection) -> list[str]:
+    """Return the keys, sorted."""
+    return sorted(key for (key,) in connection.execute("SELECT key FROM state"))
 
 
 def bytes_in(folder: Path) -> int:

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import builtins
-import shutil
-import tempfile
 import threading
 from pathlib import Path
 
 from xlingual_adapters.stores.faiss import catalog
 from xlingual_adapters.stores.faiss.collection import FaissCollection
 from xlingual_adapters.stores.faiss.faults import translated
-from xlingual_adapters.stores.faiss.lock import WriteLock
 from xlingual_adapters.stores.faiss.settings import FaissSettings
 from xlingual_adapters.stores.faiss.vectors import FOLDER
-from xlingual_adapters.stores.faiss.writing import sync_folder
-from xlingual_qdrant.errors import CollectionExists, CollectionMissing
+from xlingual_qdrant.errors import CollectionDamaged, StoreError
+from xlingual_qdrant.folders import CollectionFolders, Fill
 from xlingual_qdrant.ports import Capabilities
-from xlingual_qdrant.schema import CollectionSchema, check_name
+from xlingual_qdrant.schema import CollectionSchema
 
 
 class FaissStore:
@@ -25,7 +22,7 @@ class FaissStore:
 
     def __init__(self, settings: FaissSettings) -> None:
         self._settings = settings
-        self._path = settings.path.absolute()
+        self._folders = CollectionFolders(settings.path, marker=catalog.DATABASE)
         self._opening = threading.Lock()
         self._opened: builtins.list[FaissCollection] = []
 
@@ -36,76 +33,79 @@ class FaissStore:
             persistent=True,
             approximate=self._settings.index != "exact",
             concurrent_writers=False,
-            aliases=False,
+            aliases=True,
         )
 
     @property
     def location(self) -> str:
         """The folder."""
-        return str(self._path)
+        return str(self._folders.place)
 
     def create(self, schema: CollectionSchema) -> FaissCollection:
         """Create a collection, all of it or nothing; raises CollectionExists."""
-        folder = self._folder(schema.name)
-        with translated(self.location):
-            if folder.exists():
-                raise CollectionExists(schema.name, self.location)
-            self._path.mkdir(parents=True, exist_ok=True)
-            made = self._beside(schema.name)
-            try:
-                made.mkdir()
-                (made / FOLDER).mkdir()
-                catalog.create(made, schema)
-                sync_folder(made)
-                try:
-                    made.rename(folder)
-                except OSError as exc:
-                    if folder.exists():
-                        raise CollectionExists(schema.name, self.location) from exc
-                    raise
-            finally:
-                shutil.rmtree(made.parent, ignore_errors=True)
-            sync_folder(self._path)
+        self._folders.create(schema.name, self._fill(schema))
         return self.open(schema.name)
 
     def open(self, name: str) -> FaissCollection:
         """Open a collection; raises CollectionMissing, FormatTooNew or CollectionDamaged."""
-        collection = FaissCollection(self._existing(name), self._settings)
-        with self._opening:
-            self._opened = [each for each in self._opened if not each.is_closed]
-            self._opened.append(collection)
-        return collection
+        failed = None
+        while True:
+            generation = self._folders.current(name)
+            try:
+                return self._open(generation)
+            except StoreError:
+                if generation == failed:
+                    raise
+                failed = generation  # once more: it was replaced, or made anew, perhaps
 
     def drop(self, name: str) -> None:
         """Remove a collection for good; raises CollectionMissing, or CollectionLocked.
 
         Its folder gets another name first, so that nothing half removed is ever found.
         """
-        folder = self._existing(name)
-        with self._opening:
-            mine = [each for each in self._opened if each.schema.name == name]
-        for collection in mine:
+        for collection in self._mine(name):
             collection.close()
-        with translated(str(folder)):
-            lock = WriteLock(folder)
-            doomed = self._beside(name)
+        self._folders.drop(name)
+
+    def begin_replacement(self, schema: CollectionSchema) -> FaissCollection:
+        """Return the collection that is to take the place of the one of this name.
+
+        It is the writer from now on, so that nothing is written into the collection meanwhile
+        that the replacement would lack; who was the writer through this store is it no more.
+        Raises CollectionMissing, or CollectionLocked if another is the writer.
+        """
+        self._stop_writing(schema.name)
+        while True:
+            begun = self._begun(schema)
+            if begun is None:
+                made = self._folders.begin_replacement(schema.name, self._fill(schema))
+                begun = self._open(made)
             try:
-                folder.rename(doomed)
-                sync_folder(self._path)
-            finally:
-                lock.release()
-                shutil.rmtree(doomed.parent)
+                begun.start_writing()
+                if begun.generation == self._folders.replacement(schema.name):
+                    return begun
+            except StoreError:
+                begun.close()
+                raise
+            begun.close()  # another process has just finished it
+
+    def finish_replacement(self, name: str) -> None:
+        """Put the replacement in the place of the collection.
+
+        If the replacement is still open it hands its lock over: nobody writes in between.
+        Raises CollectionMissing, ReplacementMissing, or CollectionLocked if another is the writer.
+        """
+        held = [lock for each in self._mine(name) if (lock := each.hand_over()) is not None]
+        self._folders.finish_replacement(name, lock=held[0] if held else None)
+
+    def discard_replacement(self, name: str) -> None:
+        """Remove a replacement that was begun, if there is one; raises CollectionMissing."""
+        self._stop_writing(name)
+        self._folders.discard_replacement(name)
 
     def list(self) -> builtins.list[str]:
         """Return the names of the collections, sorted."""
-        with translated(self.location):
-            if not self._path.is_dir():
-                return []
-            return sorted(
-                path.name
-                for path in self._path.iterdir()
-                if not path.name.startswith(".") and (path / catalog.DATABASE).is_file()
-            )
+        return self._folders.list()
 
     def close(self) -> None:
         """Close the collections that were opened here."""
@@ -114,18 +114,40 @@ class FaissStore:
         for collection in opened:
             collection.close()
 
-    def _beside(self, name: str) -> Path:
-        """Return a place for the folder of a collection in the making, or in its removal.
+    def _open(self, generation: Path) -> FaissCollection:
+        collection = FaissCollection(generation, self._settings, self._folders)
+        with self._opening:
+            self._opened = [each for each in self._opened if not each.is_closed]
+            self._opened.append(collection)
+        return collection
 
-        It lies in a new folder of its own: no other thread or process has the same.
-        """
-        return Path(tempfile.mkdtemp(dir=self._path, prefix=f".{name}.")) / name
+    def _begun(self, schema: CollectionSchema) -> FaissCollection | None:
+        """Return the replacement that was begun with the same schema, if there is one."""
+        generation = self._folders.replacement(schema.name)
+        if generation is None:
+            return None
+        try:
+            begun = self._open(generation)
+        except CollectionDamaged:
+            return None  # nobody has seen it, and nothing of it can be read: it is begun anew
+        if begun.schema == schema:
+            return begun
+        begun.close()
+        return None
 
-    def _existing(self, name: str) -> Path:
-        folder = self._folder(name)
-        if not (folder / catalog.DATABASE).is_file():
-            raise CollectionMissing(name, self.location, self.list())
-        return folder
+    def _mine(self, name: str) -> builtins.list[FaissCollection]:
+        with self._opening:
+            return [each for each in self._opened if each.schema.name == name]
 
-    def _folder(self, name: str) -> Path:
-        return self._path / check_name(name)
+    def _stop_writing(self, name: str) -> None:
+        for collection in self._mine(name):
+            if (lock := collection.hand_over()) is not None:
+                lock.release()
+
+    def _fill(self, schema: CollectionSchema) -> Fill:
+        def fill(folder: Path) -> None:
+            with translated(self.location):
+                (folder / FOLDER).mkdir()
+                catalog.create(folder, schema)
+
+        return fill

@@ -25,6 +25,7 @@ from xlingual_adapters.stores.faiss.vectors import (
     blocks_of,
     file_name,
 )
+from xlingual_qdrant.disk import sync_folder
 from xlingual_qdrant.documents import Document, WriteReceipt, content_hash
 from xlingual_qdrant.ports import Vectors
 from xlingual_qdrant.schema import FieldType
@@ -102,14 +103,12 @@ def bury(connection: sqlite3.Connection, rows: Iterable[int]) -> int:
     return len(gone)
 
 
-def sync_folder(folder: Path) -> None:
-    """Make the names of new files in a folder durable, where the system can."""
-    if os.name == "posix":
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+def keep_state(connection: sqlite3.Connection, key: str, value: bytes | None) -> None:
+    """Keep bytes under a key; None forgets them."""
+    if value is None:
+        connection.execute("DELETE FROM state WHERE key = ?", (key,))
+    else:
+        connection.execute("INSERT OR REPLACE INTO state VALUES (?, ?)", (key, bytes(value)))
 
 
 def _target(tx: Transaction, lang: str) -> _Target:

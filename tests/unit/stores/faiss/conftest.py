@@ -69,4 +69,5 @@ def opened(tmp_path: Path) -> Iterator[Callable[..., FaissCollection]]:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    return tmp_path / "c"
+    """The folder of the first generation of "c", where its files are."""
+    return tmp_path / "c" / "1"

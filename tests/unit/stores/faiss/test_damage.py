@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -176,7 +177,8 @@ def test_a_database_that_is_none_is_damage(filled: None, opened: Make, folder: P
 
 
 def test_another_program_s_database_is_no_collection(opened: Make, folder: Path) -> None:
-    folder.mkdir()
+    opened().close()
+    (folder / "collection.sqlite").unlink()
     connection = sqlite3.connect(folder / "collection.sqlite")
     connection.execute("CREATE TABLE clock (tick)")
     connection.close()
@@ -201,6 +203,13 @@ def test_a_folder_that_vanishes_is_an_error_of_this_library(
     collection.close()
     with pytest.raises(StoreUnavailable, match="closed"):
         collection.count()
+    store = FaissStore(FaissSettings(path=folder.parents[1]))
     (folder / "collection.sqlite").unlink()
+    with pytest.raises(CollectionDamaged, match=r"it has no collection\.sqlite"):
+        store.open("c")
+    shutil.rmtree(folder)
+    with pytest.raises(CollectionDamaged, match=r"the folder '1', which .* is missing"):
+        store.open("c")
+    shutil.rmtree(folder.parent)
     with pytest.raises(CollectionMissing):
-        FaissStore(FaissSettings(path=folder.parent)).open("c")
+        store.open("c")

@@ -24,7 +24,9 @@ def test_a_vector_is_stored_once_in_the_file_of_its_language(
     sizes = {path.name.split(".")[0]: path.stat().st_size for path in folder.glob("vectors/*")}
     assert sizes == dict.fromkeys(("de", "en", "fr", "pt-BR"), 1000 * 32 * 4)
     names = {path.name for path in folder.iterdir()}
-    assert names == {"collection.sqlite", "vectors", "write.lock"}
+    assert names == {"collection.sqlite", "vectors"}
+    assert {path.name for path in folder.parent.iterdir()} == {"1", "current", "write.lock"}
+    assert (folder.parent / "current").read_bytes() == b"1\n"
 
 
 def test_compaction_gives_room_back(

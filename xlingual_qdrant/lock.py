@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import sys
 import weakref
+from contextlib import suppress
 from pathlib import Path
 
 from xlingual_qdrant.errors import CollectionLocked
@@ -50,12 +51,13 @@ class WriteLock:
 
     def __init__(self, folder: Path) -> None:
         self._handle: int | None = None
-        handle = _locked(folder)
-        os.ftruncate(handle, 0)
-        os.lseek(handle, 0, os.SEEK_SET)
-        os.write(handle, str(os.getpid()).encode())
-        self._handle = handle
+        self._handle = handle = _locked(folder)
         _held.add(self)
+        # On a full disk the holder stays unnamed: it may have come to delete something.
+        with suppress(OSError):
+            os.ftruncate(handle, 0)
+            os.lseek(handle, 0, os.SEEK_SET)
+            os.write(handle, str(os.getpid()).encode())
 
     def release(self) -> None:
         """Let others write; harmless when done twice."""

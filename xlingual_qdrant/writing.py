@@ -217,9 +217,11 @@ def embedded(
 def embedder_of(schema: CollectionSchema, embedder: Embedder | None, instead: str) -> Embedder:
     """Return the embedder; raises UsageError, which says what is needed instead, if none is."""
     if embedder is None:
+        # Made of ready vectors, which no embedder here is known to fit.
+        remedy = "" if schema.embedder else "; or let `xlingual reembed` embed its texts"
         raise UsageError(
             f"collection '{schema.name}' is open without an embedder: give {instead},"
-            f" of {schema.dimension} dimensions"
+            f" of {schema.dimension} dimensions{remedy}"
         )
     return embedder
 

@@ -65,6 +65,22 @@ def test_a_copy_may_have_another_name(places, run, parse):
     assert "the same collection" in same.stderr
 
 
+def test_a_folder_of_langchain_is_taken_over_and_embedded_anew(folder, run, parse):
+    data = Path(__file__).parents[1] / "unit/stores/langchain_faiss/data/langchain-1"
+    moved = run("move", f"langchain-faiss:{data}", "local/support", "--detect-languages")
+    assert moved.exit_code == 0, moved.stderr
+    asked = run("search", "my parcel is lost", "--collection", "support")
+    assert asked.exit_code == 2
+    assert "xlingual reembed" in asked.stderr
+    assert run("reembed", "--collection", "support").exit_code == 0
+    found = run("search", "my parcel is lost", "-k", "2", "--collection", "support", "--json")
+    assert {row["lang"] for row in parse(found.stdout)} == {"en", "de"}
+    wrong = run("move", f"langchain-faiss:{data}", "local/wrong", "--embedder", "bundled")
+    assert wrong.exit_code == 1
+    assert "256 dimensions" in wrong.stderr
+    assert run("collections").stdout.split()[0] == "support"
+
+
 def test_verify_tells_what_differs(places, run, parse):
     run("move", "local", "prod")
     run("delete", "cat-de", "--store", "prod")

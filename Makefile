@@ -36,5 +36,5 @@ clean:
 	@touch $@
 
 .venv/dev: .venv/pip pyproject.toml
-	$(PIP) --group dev -e '.[parquet]'
+	$(PIP) --group dev -e '.[parquet,edge]'
 	@touch .venv/base $@

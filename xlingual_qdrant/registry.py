@@ -41,7 +41,12 @@ class Installed:
 def installed() -> list[Installed]:
     """Return all adapters, by role and kind; nothing is imported."""
     return [
-        Installed(role, point.name, point.dist.name if point.dist else "?", point.value)
+        Installed(
+            role,
+            point.name,
+            point.dist.name if point.dist else "?",
+            f"{point.module}:{point.attr}",
+        )
         for role, group in GROUPS.items()
         for point in sorted(entry_points(group=group), key=lambda point: point.name)
     ]
@@ -74,7 +79,9 @@ def _import(role: Role, point: EntryPoint) -> object:
         return point.load()
     except ModuleNotFoundError as exc:
         ours = point.dist is None or point.dist.name == "xlingual-qdrant"
-        cure = f"xlingual-qdrant[{point.name}]" if ours or not point.dist else point.dist.name
+        # An entry point names the extra that it needs, where that is not called like the kind.
+        extra = point.extras[0] if point.extras else point.name
+        cure = f"xlingual-qdrant[{extra}]" if ours or not point.dist else point.dist.name
         raise MissingExtra(f"{role} kind '{point.name}'", exc.name or "?", cure) from exc
 
 

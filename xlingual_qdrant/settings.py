@@ -143,7 +143,8 @@ def _sections(values: Mapping[str, Any]) -> Iterator[Section]:
 
 def _from_environment(environ: Mapping[str, str], lower: list[_Layer]) -> Iterator[_Layer]:
     """Yield a layer for each variable, so that each has an origin of its own."""
-    for variable, value in sorted(environ.items()):
+    # A kind sweeps away what is said of its section below it, so it comes before its keys.
+    for variable, value in sorted(environ.items(), key=lambda v: (not v[0].endswith("__KIND"), v)):
         if not variable.startswith(PREFIX) or variable.startswith(NOT_SETTINGS):
             continue
         first, *rest = variable.removeprefix(PREFIX).lower().split("__")

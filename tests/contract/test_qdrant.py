@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from hashlib import blake2b
 from pathlib import Path
@@ -21,24 +23,51 @@ GRPC_PORT = os.environ.get("XLINGUAL_TEST_QDRANT_GRPC_PORT")
 PREFIX = "xlingual-test-"
 
 
+_opened: set[str] = set()
+"""Prefixes that this process has opened and not swept."""
+
+
 def open_on_server(place: Path, **settings: object) -> QdrantStore:
     """Open a part of the server that belongs to this place alone."""
     name = blake2b(str(place).encode(), digest_size=6).hexdigest()
-    values = {"url": URL, "api_key": KEY, "collection_prefix": f"{PREFIX}{name}-", **settings}
+    prefix = f"{PREFIX}{name}-"
+    _opened.add(prefix)
+    values = {"url": URL, "api_key": KEY, "collection_prefix": prefix, **settings}
     return QdrantStore(QdrantSettings.model_validate(values))
 
 
-@pytest.fixture(scope="module", autouse=True)
+@pytest.fixture(autouse=True)
 def _swept() -> Iterator[None]:
-    """Remove what the tests leave on the server; nothing else is touched."""
+    """Remove what a test leaves on the server; what others have there is not touched."""
     yield
-    if URL:
+    if _opened:
         settings = QdrantSettings(url=URL, api_key=SecretStr(KEY) if KEY else None)
         client = QdrantClient(url=settings.url, api_key=KEY, check_compatibility=False)
         for collection in client.get_collections().collections:
-            if collection.name.startswith(PREFIX):
+            if collection.name.startswith(tuple(_opened)):
                 client.delete_collection(collection.name)
         client.close()
+        _opened.clear()
+
+
+@pytest.mark.parametrize(("url", "code"), [("", 4), ("http://127.0.0.1:1", 1)])
+def test_a_server_that_must_be_tested_and_is_not_there_is_no_skip(url: str, code: int) -> None:
+    command = [sys.executable, "-m", "pytest", "-p", "no:xdist", "-p", "no:cacheprovider"]
+    asked = [__file__, "--stores", "qdrant-server", "-k", "TestOnAServer and new_store_is_empty"]
+    done = subprocess.run(
+        [*command, *asked],
+        cwd=Path(__file__).parents[2],
+        env={**os.environ, "XLINGUAL_TEST_QDRANT_URL": url},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == code, done.stdout
+    assert "skipped" not in done.stdout
+    words = "needs the variable" if not url else "is the server running"
+    assert words in done.stdout
 
 
 class TestInAFolder(StoreContract):

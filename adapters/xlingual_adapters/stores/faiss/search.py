@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 from collections.abc import Callable, Sequence
+from threading import Lock
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -35,6 +37,21 @@ Approximate: TypeAlias = Callable[
 ]
 """Takes a segment, queries and k. Returns the places in its index that are near each query,
 shape (n, m), -1 for none, and the places that it did not look at; None: scan."""
+
+
+class _Turn:
+    """One matrix product at a time: it uses all cores, and two would be in each other's way."""
+
+    lock = Lock()
+
+    @classmethod
+    def begin_in_child(cls) -> None:
+        """Take a lock of its own in a forked process: nobody there gives back the parent's."""
+        cls.lock = Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_Turn.begin_in_child)
 
 
 class Searching:
@@ -100,7 +117,8 @@ class Searching:
 
     def _scan_one(self, candidates: Sequence[Candidates], query: Any, k: int) -> Places:
         """Return rows that hold the k best for one query, all languages in one array."""
-        scores = [_scores_of_one(part, query) for part in candidates]
+        with _Turn.lock:
+            scores = [_scores_of_one(part, query) for part in candidates]
         if len(scores) == 1:
             return _rows(candidates[0], at_least_k_best(scores[0], k))
         kept = at_least_k_best(np.concatenate(scores), k)
@@ -123,12 +141,15 @@ class Searching:
             stop = min(start + step, total)
             if places is None:
                 rows = np.arange(start, stop)
-                scores = queries @ vectors[start:stop].T
+                with _Turn.lock:
+                    scores = queries @ vectors[start:stop].T
                 first, last = np.searchsorted(dead, (start, stop))
                 scores[:, dead[first:last] - start] = -np.inf
             else:
                 rows = places[start:stop]
-                scores = queries @ vectors[rows].T
+                wanted = vectors[rows].T
+                with _Turn.lock:
+                    scores = queries @ wanted
             best.take(scores, rows + first_row(segment.number))
 
     def _rescore(

@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-import heapq
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from itertools import chain, islice
 from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from qdrant_client import models
 
-from xlingual_adapters.stores.qdrant import writing
+from xlingual_adapters.stores.qdrant import creation, generations, writing
 from xlingual_adapters.stores.qdrant.client import Connection
 from xlingual_adapters.stores.qdrant.faults import IndexRequired
-from xlingual_adapters.stores.qdrant.reading import Reader
+from xlingual_adapters.stores.qdrant.held import Held
+from xlingual_adapters.stores.qdrant.reading import Reader, Scanned, vector_of
 from xlingual_adapters.stores.qdrant.reserved import States
+from xlingual_adapters.stores.qdrant.searching import Question, Searcher
+from xlingual_adapters.stores.qdrant.shards import Shards
 from xlingual_adapters.stores.qdrant_points.filters import Translation, translate
 from xlingual_adapters.stores.qdrant_points.ids import document_point
 from xlingual_adapters.stores.qdrant_points.payload import HASH_ONLY, LANG, OWN, to_document
 from xlingual_qdrant.documents import Document, Hit, JsonValue, WriteReceipt
-from xlingual_qdrant.filters import Filter, matches
+from xlingual_qdrant.filters import Filter
 from xlingual_qdrant.ports import ScanBatch, Vectors
 from xlingual_qdrant.schema import CollectionSchema
 from xlingual_qdrant.vectors import check_rows
@@ -30,8 +33,6 @@ T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
 
-_SCAN_WINDOW = 200_000
-"""Ids that a scan holds at once."""
 _MOST_LANGUAGES = 10_000
 
 
@@ -42,13 +43,25 @@ class QdrantCollection:
     exactly is narrowed by it and decided here.
     """
 
-    def __init__(self, connection: Connection, schema: CollectionSchema, name: str) -> None:
-        """name: what the server calls the collection."""
+    def __init__(
+        self,
+        connection: Connection,
+        schema: CollectionSchema,
+        *,
+        alias: str,
+        on_server: str,
+        config: models.CollectionConfig,
+    ) -> None:
+        """alias: its name on the server; on_server: what that led to when it was opened."""
         self._connection = connection
         self._schema = schema
-        self._name = name
-        self._reader = Reader(connection, name)
-        self._states = States(connection, name)
+        self._alias, self._name = alias, on_server
+        self._held = Held(connection, name=schema.name, alias=alias, on_server=on_server)
+        by_language = creation.is_sharded_by_language(config.params)
+        self._shards = Shards(self._held, on_server, by_language=by_language)
+        self._reader = Reader(self._held, on_server)
+        self._searcher = Searcher(self._held, on_server, quantised=creation.is_quantised(config))
+        self._states = States(self._held, on_server, shard_key=self._shards.reserved)
         self._indexed_only = False
         """Set when the server turns out to be in strict mode."""
 
@@ -64,13 +77,11 @@ class QdrantCollection:
         """
         checked = check_rows(vectors, len(documents), self._schema)
         last = {document.id: row for row, document in enumerate(documents)}
-        points = [document_point(id) for id in last]
-        known = writing.existing(self._connection, self._name, points)
         rows = list(last.values())
-        writing.upload(
-            self._connection, self._name, (documents[row] for row in rows), checked[rows]
+        known = writing.write(
+            self._held, self._name, [documents[row] for row in rows], checked[rows], self._shards
         )
-        return WriteReceipt(len(points) - len(known), len(known))
+        return WriteReceipt(len(rows) - known, known)
 
     def fetch(self, ids: Sequence[str]) -> list[Document | None]:
         """Return the documents in the order of the ids."""
@@ -82,7 +93,7 @@ class QdrantCollection:
         """Return the vectors in the order of the ids."""
         found = self._reader.points(ids, payload=False, with_vectors=True)
         records = [found.get(document_point(id)) for id in ids]
-        return [None if record is None else _vector(record) for record in records]
+        return [None if record is None else vector_of(record) for record in records]
 
     def content_hashes(self, ids: Sequence[str]) -> list[bytes | None]:
         """Return the content hashes in the order of the ids."""
@@ -96,7 +107,7 @@ class QdrantCollection:
     def delete(self, ids: Sequence[str]) -> int:
         """Delete documents; return how many were there."""
         points = list(dict.fromkeys(map(document_point, ids)))
-        known = writing.existing(self._connection, self._name, points)
+        known = writing.existing(self._held, self._name, points)
         there = [point for point in points if point in known]
         for start in range(0, len(there), writing.BATCH_POINTS):
             part = there[start : start + writing.BATCH_POINTS]
@@ -128,10 +139,10 @@ class QdrantCollection:
                 return {}
             if not asked.exact:
                 return dict(Counter(doc.lang for doc in self._reader.matching(where, asked)))
-            answer = self._connection.ask(
+            answer = self._held.ask(
                 lambda client: client.facet(
                     self._name, LANG, asked.of_documents(), limit=_MOST_LANGUAGES, exact=True,
-                    consistency=self._connection.consistency,
+                    consistency=self._held.consistency,
                 )
             )  # fmt: skip
             return {str(hit.value): hit.count for hit in answer.hits if hit.count}
@@ -146,20 +157,21 @@ class QdrantCollection:
         batch: int = 1000,
         after: str | None = None,
     ) -> Iterator[ScanBatch]:
-        """Yield the documents that match, ordered by id; each batch is the newest state.
+        """Yield the documents that match, in the order of their points, in one pass."""
 
-        A server keeps its points in the order of their UUIDs. So the ids of all matches are
-        read once for every 200,000 documents that are yielded, and the least of them sorted.
-        """
-        while True:
-            window = self._next_ids(where, after)
-            for start in range(0, len(window), batch):
-                ids = window[start : start + batch]
-                found = self._reader.points(ids, payload=True, with_vectors=with_vectors)
-                yield from self._batch(ids, found, where, with_vectors)
-            if len(window) < _SCAN_WINDOW:
-                return
-            after = window[-1]
+        def begin(asked: Translation) -> Iterator[Scanned]:
+            found = self._reader.scan(
+                where, asked, after=after, with_vectors=with_vectors, at_once=batch
+            )
+            # The first page tells whether the server takes the filter.
+            return chain(list(islice(found, 1)), found)
+
+        found = self._filtered(where, begin)
+        while part := list(islice(found, batch)):
+            vectors = [each.vector for each in part if each.vector is not None]
+            yield ScanBatch(
+                [each.document for each in part], np.stack(vectors) if with_vectors else None
+            )
 
     def search(
         self, queries: Vectors, k: int, *, where: Filter | None = None, exact: bool = False
@@ -170,7 +182,22 @@ class QdrantCollection:
         def ask(asked: Translation) -> list[list[Hit]]:
             if asked.condition is False:
                 return [[] for _ in checked]
-            return self._reader.nearest(checked, k, where, asked, exact=exact)
+            return self._searcher.nearest(checked, Question(k, where, asked, exact))
+
+        return self._filtered(where, ask)
+
+    def search_by_language(
+        self, queries: Vectors, k: int, *, where: Filter | None = None, exact: bool = False
+    ) -> list[dict[str, list[Hit]]]:
+        """Return for each query the k nearest of each tag, as far as it can in groups."""
+        checked = check_rows(queries, len(queries), self._schema)
+        counts = self.count_by_language(where)
+        if not counts:
+            return [{} for _ in checked]
+
+        def ask(asked: Translation) -> list[dict[str, list[Hit]]]:
+            question = Question(k, where, asked, exact)
+            return self._searcher.nearest_by_language(checked, question, counts)
 
         return self._filtered(where, ask)
 
@@ -182,15 +209,20 @@ class QdrantCollection:
         """Keep bytes under a key; None forgets them."""
         self._states.write(key, value)
 
+    def states(self) -> list[str]:
+        """Return the keys, sorted."""
+        return self._states.keys()
+
     def damaged_ids(self) -> list[str]:
         """Return no ids: the server looks after its own checksums."""
         return []
 
     def describe(self) -> dict[str, JsonValue]:
-        """Return the address or path, the server's version, and its status."""
-        info = self._connection.ask(lambda client: client.get_collection(self._name))
+        """Return the address or path, the name there, the server's version, and its status."""
+        info = self._held.ask(lambda client: client.get_collection(self._name))
         facts: dict[str, JsonValue] = {
             "path" if self._connection.settings.path else "url": self._connection.where,
+            "collection": self._name,
             "index": "exact" if self._connection.is_local else "hnsw",
             "status": info.status.value,
         }
@@ -199,7 +231,8 @@ class QdrantCollection:
         return facts
 
     def compact(self) -> None:
-        """Do nothing: the server's optimizers give back room by themselves."""
+        """Remove what this collection replaced; the server gives back other room by itself."""
+        generations.remove_older(self._connection, self._alias, self._name)
 
     def flush(self) -> None:
         """Do nothing: every write has waited; indexes are built by the server meanwhile."""
@@ -227,39 +260,13 @@ class QdrantCollection:
             return 0
         if not asked.exact:
             return sum(1 for _ in self._reader.matching(where, asked))
-        answer = self._connection.ask(
+        answer = self._held.ask(
             lambda client: client.count(self._name, asked.of_documents(), exact=True)
         )
         return answer.count
 
-    def _next_ids(self, where: Filter | None, after: str | None) -> list[str]:
-        """Return the least ids behind one, at most as many as a window holds."""
-
-        def ask(asked: Translation) -> list[str]:
-            ids = (document.id for document in self._reader.matching(where, asked))
-            behind = (id for id in ids if after is None or id > after)
-            return heapq.nsmallest(_SCAN_WINDOW, behind)
-
-        return self._filtered(where, ask)
-
-    def _batch(
-        self,
-        ids: Sequence[str],
-        found: dict[str, models.Record],
-        where: Filter | None,
-        with_vectors: bool,
-    ) -> Iterator[ScanBatch]:
-        """Yield one batch, or none if all of it has been deleted or changed meanwhile."""
-        records = [r for r in (found.get(document_point(id)) for id in ids) if r is not None]
-        pairs = [(record, to_document(record.payload)) for record in records]
-        kept = [(r, d) for r, d in pairs if d and (where is None or matches(where, d))]
-        if kept:
-            vectors = np.stack([_vector(record) for record, _ in kept]) if with_vectors else None
-            yield ScanBatch([document for _, document in kept], vectors)
-
     def _delete(self, selector: models.PointIdsList | models.FilterSelector) -> None:
-        self._connection.ask(lambda client: client.delete(self._name, selector, wait=True))
-
-
-def _vector(record: models.Record) -> NDArray[np.float32]:
-    return np.asarray(record.vector, dtype=np.float32)
+        keys = self._shards.everywhere()
+        self._held.ask(
+            lambda client: client.delete(self._name, selector, wait=True, shard_key_selector=keys)
+        )

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from qdrant_client import QdrantClient, models
 
-from xlingual_adapters.stores.qdrant.client import Connection
+from xlingual_adapters.stores.qdrant.held import Asks
 from xlingual_adapters.stores.qdrant.settings import QdrantSettings
+from xlingual_adapters.stores.qdrant.shards import HASH
 from xlingual_adapters.stores.qdrant_points.filters import field_key
 from xlingual_adapters.stores.qdrant_points.payload import (
     KIND,
@@ -41,16 +42,18 @@ def create(
         quantization_config=quantisation(settings),
         on_disk_payload=settings.on_disk,
         shard_number=settings.shard_number,
+        sharding_method=models.ShardingMethod.CUSTOM if settings.shard_by_language else None,
         replication_factor=settings.replication_factor,
         write_consistency_factor=settings.write_consistency_factor,
     )
 
 
-def create_indexes(connection: Connection, name: str, schema: CollectionSchema) -> None:
+def create_indexes(connection: Asks, name: str, schema: CollectionSchema) -> None:
     """Index what filters ask for; the same again changes nothing. Local mode has no indexes."""
     if connection.is_local:
         return
-    for key, kind in indexes(schema).items():
+    wanted = indexes(schema, by_language=connection.settings.shard_by_language)
+    for key, kind in wanted.items():
         connection.ask(
             lambda client, key=key, kind=kind: client.create_payload_index(
                 name, key, field_schema=kind, wait=True
@@ -59,17 +62,20 @@ def create_indexes(connection: Connection, name: str, schema: CollectionSchema) 
 
 
 def indexes(
-    schema: CollectionSchema,
+    schema: CollectionSchema, *, by_language: bool = False
 ) -> dict[str, models.PayloadSchemaType | models.KeywordIndexParams]:
     """Return the indexes that a collection gets, by the path of what they are about.
 
     Points of one language lie together on disk: its index is that of the tenant. Dates are
     indexed where they stand in one notation. A field that Qdrant cannot name gets none.
+    by_language: documents may move to another shard, and their versions are asked for then.
     """
     wanted: dict[str, models.PayloadSchemaType | models.KeywordIndexParams] = {
         LANG: models.KeywordIndexParams(type=models.KeywordIndexType.KEYWORD, is_tenant=True),
         **dict.fromkeys((KIND, LANGS, LISTS), models.PayloadSchemaType.KEYWORD),
     }
+    if by_language:
+        wanted[HASH] = models.PayloadSchemaType.KEYWORD
     for field, kind in schema.fields.items():
         key = field_key(field, of=MOMENTS if kind == "datetime" else METADATA)
         if key is not None:
@@ -112,3 +118,15 @@ def difference(schema: CollectionSchema, params: models.CollectionParams) -> str
     if vectors.distance != models.Distance.COSINE:
         return f"its distance is {vectors.distance.value}, not Cosine"
     return ""
+
+
+def is_sharded_by_language(params: models.CollectionParams) -> bool:
+    """Say whether the shards of a collection have keys."""
+    return params.sharding_method == models.ShardingMethod.CUSTOM
+
+
+def is_quantised(config: models.CollectionConfig) -> bool:
+    """Say whether there are smaller copies of the vectors, whoever asked for them."""
+    vectors = config.params.vectors
+    of_vectors = isinstance(vectors, models.VectorParams) and vectors.quantization_config
+    return config.quantization_config is not None or bool(of_vectors)

@@ -1,36 +1,42 @@
-"""Reads: points by id, all that match, and the nearest."""
+"""Reads: points by id, and all that match, in the order of the points."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from qdrant_client import models
 
-from xlingual_adapters.stores.qdrant.client import Connection
-from xlingual_adapters.stores.qdrant.settings import QdrantSettings
+from xlingual_adapters.stores.qdrant.held import Asks
 from xlingual_adapters.stores.qdrant_points.filters import Translation
 from xlingual_adapters.stores.qdrant_points.ids import document_point
 from xlingual_adapters.stores.qdrant_points.payload import ID_ONLY, WITHOUT_TEXT, to_document
-from xlingual_qdrant.documents import Document, Hit
+from xlingual_qdrant.documents import Document
 from xlingual_qdrant.filters import Filter, matches
-from xlingual_qdrant.ports import Vectors
 
 _FETCHED_AT_ONCE = 256
 _SCROLLED_AT_ONCE = 2_000
-_QUERIES_AT_ONCE = 64
-_WIDER = 4
-"""How many times more candidates are asked for when too few of them match."""
+_PAGE_BYTES = 4 << 20
+"""About what an answer to a scan may weigh."""
+_FIRST_PAGE = 100
+"""Documents of a scan's first page, when nothing is known yet of their size."""
+_NUMBER_BYTES = 14
+"""Characters of a component of a vector, with its comma."""
 
-Payload: TypeAlias = "dict[str, Any]"
+
+class Scanned(NamedTuple):
+    """One document of a scan, and its vector if it was asked for."""
+
+    document: Document
+    vector: NDArray[np.float32] | None
 
 
 class Reader:
-    """The requests of one collection that change nothing."""
+    """The requests of one collection that look points up or run through them."""
 
-    def __init__(self, connection: Connection, collection: str) -> None:
+    def __init__(self, connection: Asks, collection: str) -> None:
         self._connection = connection
         self._collection = collection
         self._consistency = connection.consistency
@@ -56,110 +62,88 @@ class Reader:
         """Yield the documents that match, without their texts, in the order of the points."""
         if asked.condition is False:
             return
-        wanted = asked.of_documents()
         payload = ID_ONLY if asked.exact else WITHOUT_TEXT
         offset: Any = None
         while True:
-            records, offset = self._connection.ask(
-                lambda client, offset=offset: client.scroll(
-                    self._collection, wanted, limit=_SCROLLED_AT_ONCE, offset=offset,
-                    with_payload=payload, consistency=self._consistency,
-                )
-            )  # fmt: skip
+            records, offset = self._page(asked, payload, offset, _SCROLLED_AT_ONCE)
             for record in records:
                 document = to_document(record.payload)
-                if document is not None and (
-                    asked.exact or where is None or matches(where, document)
-                ):
+                if document is not None and _decided(where, asked, document):
                     yield document
             if offset is None:
                 return
 
-    def nearest(
-        self, queries: Vectors, k: int, where: Filter | None, asked: Translation, *, exact: bool
-    ) -> list[list[Hit]]:
-        """Return the hits of each query; `asked` is the translation of `where`."""
-        found: list[list[Hit]] = []
-        for start in range(0, len(queries), _QUERIES_AT_ONCE):
-            rows = queries[start : start + _QUERIES_AT_ONCE]
-            searches = [_Search(row, k, exact) for row in rows]
-            while pending := [search for search in searches if not search.done]:
-                answers = self._answers([search.request(asked, self._connection.settings)
-                                         for search in pending])  # fmt: skip
-                for search, answer in zip(pending, answers, strict=True):
-                    search.take(answer, where, asked)
-            found += [search.hits for search in searches]
-        return found
+    def scan(
+        self,
+        where: Filter | None,
+        asked: Translation,
+        *,
+        after: str | None,
+        with_vectors: bool,
+        at_once: int,
+    ) -> Iterator[Scanned]:
+        """Yield whole documents that match, in the order of the points, behind one of them.
 
-    def _answers(self, requests: list[models.QueryRequest]) -> list[list[models.ScoredPoint]]:
-        responses = self._connection.ask(
-            lambda client: client.query_batch_points(
-                self._collection, requests, consistency=self._consistency
-            )
-        )
-        return [response.points for response in responses]
-
-
-class _Search:
-    """One query, asked until k hits are there or no more can be.
-
-    Points of others are left out only when some were met: as long as there are none, the
-    search is spared a condition that everything fulfils. An index that gives fewer than k
-    may have missed some, so the last word is an exact search.
-    """
-
-    def __init__(self, query: NDArray[np.float32], k: int, exact: bool) -> None:
-        self._query: list[float] = query.tolist()
-        self._k = self._limit = k
-        self._exact = exact
-        self._among_others = False
-        self.hits: list[Hit] = []
-        self.done = False
-
-    def request(self, asked: Translation, settings: QdrantSettings) -> models.QueryRequest:
-        """Return the request to make next."""
-        return models.QueryRequest(
-            query=self._query,
-            filter=asked.of_documents() if self._among_others else asked.of_points(),
-            limit=self._limit,
-            params=_search_params(settings, self._exact),
-            with_payload=True,
-        )
-
-    def take(
-        self, points: list[models.ScoredPoint], where: Filter | None, asked: Translation
-    ) -> None:
-        """Take an answer in, and see whether another is needed."""
-        documents = [to_document(point.payload) for point in points]
-        if None in documents and not self._among_others:
-            self._among_others = True
+        at_once: how many the caller takes at a time. Pages are as large as what came before
+        lets expect to be good: texts of a line, or of a book.
+        """
+        if asked.condition is False:
             return
-        self.hits = sorted(
-            (
-                Hit(document, min(1.0, max(-1.0, float(point.score))))
-                for document, point in zip(documents, points, strict=True)
-                if document is not None
-                and (asked.exact or where is None or matches(where, document))
-            ),
-            key=lambda hit: (-hit.score, hit.id),
-        )[: self._k]
-        if len(self.hits) == self._k:
-            self.done = True
-        elif len(points) == self._limit:
-            self._limit *= _WIDER
-        elif self._exact:
-            self.done = True
-        else:
-            self._exact = True
+        last = None if after is None else document_point(after)
+        offset: Any = last
+        limit = min(_SCROLLED_AT_ONCE, max(_FIRST_PAGE, at_once))
+        if not self._connection.is_local:
+            limit = _FIRST_PAGE
+        while True:
+            records, offset = self._page(asked, True, offset, limit, with_vectors)
+            weight = 0
+            for record in records:
+                # A page begins with the point that it begins behind, if that is still there;
+                # and of a document that is moving to another shard there are two copies.
+                if str(record.id) == last:
+                    continue
+                last = str(record.id)
+                document = to_document(record.payload)
+                if document is None:
+                    continue
+                weight += _weight(document, record)
+                if _decided(where, asked, document):
+                    yield Scanned(document, vector_of(record) if with_vectors else None)
+            if offset is None:
+                return
+            if not self._connection.is_local:
+                limit = _next_limit(len(records), weight, at_once)
+
+    def _page(
+        self, asked: Translation, payload: bool | list[str], offset: Any, limit: int,
+        with_vectors: bool = False,
+    ) -> tuple[list[models.Record], Any]:  # fmt: skip
+        return self._connection.ask(
+            lambda client: client.scroll(
+                self._collection, asked.of_documents(), limit=limit, offset=offset,
+                with_payload=payload, with_vectors=with_vectors, consistency=self._consistency,
+            )
+        )  # fmt: skip
 
 
-def _search_params(settings: QdrantSettings, exact: bool) -> models.SearchParams | None:
-    """Return how to search; local mode knows one way only."""
-    if settings.is_local:
-        return None
-    rescored = models.QuantizationSearchParams(rescore=True, oversampling=settings.oversampling)
-    return models.SearchParams(
-        exact=exact,
-        hnsw_ef=settings.search_ef,
-        quantization=None if exact or settings.quantisation == "none" else rescored,
-    )
+def vector_of(record: models.Record) -> NDArray[np.float32]:
+    """Return the vector of a point, shape (dimension,)."""
+    return np.asarray(record.vector, dtype=np.float32)
+
+
+def _decided(where: Filter | None, asked: Translation, document: Document) -> bool:
+    return asked.exact or where is None or matches(where, document)
+
+
+def _weight(document: Document, record: models.Record) -> int:
+    """Return about how many bytes a point is on the wire."""
+    vector = record.vector
+    numbers = len(vector) if isinstance(vector, list) else 0
+    # The payload has the text once, and metadata up to twice; it is not worth a serialisation.
+    return 2 * len(document.text) + 2 * len(str(document.metadata)) + _NUMBER_BYTES * numbers + 500
+
+
+def _next_limit(count: int, weight: int, at_once: int) -> int:
+    """Return how many points to ask for, after so many of that weight."""
+    fitting = _PAGE_BYTES * max(1, count) // max(1, weight)
+    return max(1, min(fitting, _SCROLLED_AT_ONCE, max(_FIRST_PAGE, at_once)))

@@ -15,9 +15,10 @@ from uuid import uuid4
 from pydantic import ValidationError
 from qdrant_client import models
 
-from xlingual_adapters.stores.qdrant.client import Connection
+from xlingual_adapters.stores.qdrant.held import Asks
+from xlingual_adapters.stores.qdrant_points.bounds import equals
 from xlingual_adapters.stores.qdrant_points.ids import reserved_point
-from xlingual_adapters.stores.qdrant_points.payload import OWN, Kind, own_part
+from xlingual_adapters.stores.qdrant_points.payload import KIND, OWN, Kind, own_part
 from xlingual_qdrant.errors import CollectionDamaged, FormatTooNew, StoreUnavailable
 from xlingual_qdrant.schema import FORMAT_VERSION, CollectionSchema
 
@@ -26,21 +27,25 @@ _PART_BYTES = 1 << 20
 _ATTEMPTS = 5
 """Readings of a state that is being replaced meanwhile."""
 
+_HEADS_AT_ONCE = 1000
+
 _SCHEMA_POINT = reserved_point("schema")
 
 
-def write_schema(connection: Connection, name: str, schema: CollectionSchema) -> None:
+def write_schema(
+    connection: Asks, name: str, schema: CollectionSchema, *, shard_key: str | None = None
+) -> None:
     """Keep the schema in a collection."""
     own = {"kind": "schema", "schema": schema.model_dump_json()}
-    _put(connection, name, _SCHEMA_POINT, own)
+    _put(connection, name, _SCHEMA_POINT, own, shard_key)
 
 
-def has_schema(connection: Connection, name: str) -> bool:
+def has_schema(connection: Asks, name: str) -> bool:
     """Say whether a collection, which is there, is of this library's making."""
     return _get(connection, name, _SCHEMA_POINT, "schema") is not None
 
 
-def read_schema(connection: Connection, name: str) -> CollectionSchema | None:
+def read_schema(connection: Asks, name: str) -> CollectionSchema | None:
     """Return the schema; None if the collection is not of this library's making.
 
     Raises FormatTooNew, CollectionDamaged.
@@ -65,9 +70,28 @@ class States:
     The head of a state names the points that hold its parts; they are written before it.
     """
 
-    def __init__(self, connection: Connection, collection: str) -> None:
+    def __init__(self, connection: Asks, collection: str, *, shard_key: str | None = None) -> None:
+        """shard_key: of the shard that they lie in, where shards have keys."""
         self._connection = connection
         self._collection = collection
+        self._shard_key = shard_key
+
+    def keys(self) -> list[str]:
+        """Return the keys, sorted; the parts of a state, which have none, are passed over."""
+        found: list[str] = []
+        wanted = models.Filter(must=[equals(KIND, "state")])
+        offset: Any = None
+        while True:
+            records, offset = self._connection.ask(
+                lambda client, offset=offset: client.scroll(
+                    self._collection, wanted, limit=_HEADS_AT_ONCE, offset=offset,
+                    with_payload=[KIND, f"{OWN}.key"], consistency=self._connection.consistency,
+                )
+            )  # fmt: skip
+            heads = (own_part(record.payload, "state") for record in records)
+            found += [head["key"] for head in heads if head and "key" in head]
+            if offset is None:
+                return sorted(found)
 
     def read(self, key: str) -> bytes | None:
         """Return what was kept under this key, or None."""
@@ -95,10 +119,10 @@ class States:
         for start in range(0, len(value), _PART_BYTES):
             point = reserved_point("state", key, generation, str(start))
             data = b64encode(value[start : start + _PART_BYTES]).decode()
-            _put(self._connection, self._collection, point, {"kind": "state", "data": data})
+            self._put(point, {"kind": "state", "data": data})
             parts.append(point)
         head = {"kind": "state", "key": key, "bytes": len(value), "parts": parts}
-        _put(self._connection, self._collection, head_point, head)
+        self._put(head_point, head)
         self._forget(old)
 
     def _head(self, key: str) -> dict[str, Any] | None:
@@ -108,20 +132,29 @@ class States:
         own = _get(self._connection, self._collection, point, "state")
         return None if own is None else b64decode(own["data"])
 
+    def _put(self, point: str, own: dict[str, Any]) -> None:
+        _put(self._connection, self._collection, point, own, self._shard_key)
+
     def _forget(self, points: list[str]) -> None:
         if points:
             selector = models.PointIdsList(points=[*points])
             self._connection.ask(
-                lambda client: client.delete(self._collection, selector, wait=True)
+                lambda client: client.delete(
+                    self._collection, selector, wait=True, shard_key_selector=self._shard_key
+                )
             )
 
 
-def _put(connection: Connection, collection: str, point: str, own: dict[str, Any]) -> None:
+def _put(
+    connection: Asks, collection: str, point: str, own: dict[str, Any], shard_key: str | None
+) -> None:
     made = models.PointStruct(id=point, vector={}, payload={OWN: own})
-    connection.ask(lambda client: client.upsert(collection, [made], wait=True))
+    connection.ask(
+        lambda client: client.upsert(collection, [made], wait=True, shard_key_selector=shard_key)
+    )
 
 
-def _get(connection: Connection, collection: str, point: str, kind: Kind) -> dict[str, Any] | None:
+def _get(connection: Asks, collection: str, point: str, kind: Kind) -> dict[str, Any] | None:
     found = connection.ask(
         lambda client: client.retrieve(
             collection, [point], with_payload=True, consistency=connection.consistency

@@ -18,6 +18,8 @@ from pydantic import (
     model_validator,
 )
 
+from xlingual_adapters.stores.qdrant.adoption import Adoption
+
 DEFAULT_PORT = 6333
 
 
@@ -66,6 +68,10 @@ class QdrantSettings(BaseModel):
     shard_number: PositiveInt | None = None
     replication_factor: PositiveInt | None = None
     write_consistency_factor: PositiveInt | None = None
+    shard_by_language: bool = False
+    """Keep each language in shards of its own; for clusters only."""
+    adopt: dict[str, Adoption] = Field(default_factory=dict[str, Adoption])
+    """Collections of other programs, by name, that are to be read as if they were ours."""
 
     @model_validator(mode="after")
     def _has_one_place(self) -> Self:
@@ -76,6 +82,8 @@ class QdrantSettings(BaseModel):
         if self.url is None:
             if self.api_key is not None:
                 raise ValueError("api_key belongs to a url; local mode takes none")
+            if self.shard_by_language:
+                raise ValueError("shard_by_language needs a cluster; local mode has no shards")
             return self
         self._check_url(split_url(self.url))
         return self
@@ -83,7 +91,7 @@ class QdrantSettings(BaseModel):
     def _check_url(self, url: SplitResult) -> None:
         if url.username is not None or url.password is not None or url.query or url.fragment:
             raise ValueError("url takes no user, password or query; a key belongs into api_key")
-        is_plain = url.scheme == "http" and not _is_loopback(url.hostname or "")
+        is_plain = url.scheme == "http" and not is_loopback(url.hostname or "")
         if is_plain and self.api_key and not self.allow_plain_http:
             raise ValueError(
                 "url is http:// to another computer, so the api_key could be read on the"
@@ -119,7 +127,8 @@ def split_url(url: str) -> SplitResult:
     return parts
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Say whether what is sent to this host does not leave the computer."""
     if host == "localhost" or host.endswith(".localhost"):
         return True
     try:

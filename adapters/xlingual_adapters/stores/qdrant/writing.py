@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 
+import numpy as np
 from qdrant_client import models
 
-from xlingual_adapters.stores.qdrant.client import Connection
 from xlingual_adapters.stores.qdrant.faults import RequestTimedOut, RequestTooLarge
+from xlingual_adapters.stores.qdrant.held import Asks
+from xlingual_adapters.stores.qdrant.shards import Shards, copies, left_behind
 from xlingual_adapters.stores.qdrant_points.ids import document_point
 from xlingual_adapters.stores.qdrant_points.payload import json_bytes, own_part, to_payload
 from xlingual_qdrant.documents import Document
@@ -47,28 +50,70 @@ def points(documents: Iterable[Document], vectors: Vectors) -> Iterator[tuple[Ba
         yield batch, total
 
 
-def upload(connection: Connection, collection: str, documents: Iterable[Document],
-           vectors: Vectors) -> None:  # fmt: skip
+def batches(
+    documents: Sequence[Document], vectors: Vectors, key_of: Callable[[Document], str | None]
+) -> Iterator[tuple[str | None, Batch]]:
+    """Yield batches, each with the key of the shard that it goes to.
+
+    documents, vectors: row by row, no id twice.
+    """
+    rows: dict[str | None, list[int]] = {}
+    for row, document in enumerate(documents):
+        rows.setdefault(key_of(document), []).append(row)
+    for key, chosen in rows.items():
+        for batch, _ in points((documents[row] for row in chosen), vectors[np.asarray(chosen)]):
+            yield key, batch
+
+
+def write(
+    connection: Asks, collection: str, documents: Sequence[Document], vectors: Vectors,
+    shards: Shards,
+) -> int:  # fmt: skip
+    """Write documents, no id twice; return how many of them were there before."""
+    langs = {document_point(document.id): document.lang for document in documents}
+    if not shards.by_language:
+        known = existing(connection, collection, list(langs))
+        upload(connection, collection, documents, vectors, shards)
+        return len(known)
+    found = copies(connection, collection, list(langs))
+    shards.ensure(map(shards.key_of, documents))
+    upload(connection, collection, documents, vectors, shards)
+    # The new copy is there: until the old one is gone, readers take one of the two.
+    for lang, stale in left_behind(found, langs).items():
+        selector = models.FilterSelector(filter=stale)
+        connection.ask(
+            lambda client, selector=selector, lang=lang: client.delete(
+                collection, selector, wait=True, shard_key_selector=lang
+            )
+        )
+    return len({copy.point for copy in found})
+
+
+def upload(
+    connection: Asks, collection: str, documents: Sequence[Document], vectors: Vectors,
+    shards: Shards,
+) -> None:  # fmt: skip
     """Write all batches, and then raise the first error, if there was one.
 
     As many batches are under way as the settings say, and no more are made meanwhile.
     """
     failures: list[StoreError | InvalidDocument] = []
 
-    def write(batch: Batch) -> None:
+    def send(made: tuple[str | None, Batch]) -> None:
+        key, batch = made
         try:
-            upsert(lambda part, patient: _send(connection, collection, part, patient), batch)
+            upsert(lambda part, patient: _send(connection, collection, key, part, patient), batch)
         except (StoreError, InvalidDocument) as exc:
             failures.append(exc)
 
-    batches = points(documents, vectors)
+    waiting = batches(documents, vectors, shards.key_of)
     parallel = 1 if connection.is_local else connection.settings.parallel
     with ThreadPoolExecutor(parallel) as pool:
-        while wave := [batch for _, (batch, _) in zip(range(parallel), batches, strict=False)]:
+        while wave := list(islice(waiting, parallel)):
             if len(wave) == 1:
-                write(wave[0])
+                send(wave[0])
             else:
-                list(pool.map(write, wave))
+                list(pool.map(send, wave))
     if failures:
         raise failures[0]
 
@@ -90,7 +135,7 @@ def upsert(send: Callable[[Batch, bool], object], batch: Batch) -> None:
         _halves(send, batch)
 
 
-def existing(connection: Connection, collection: str, ids: Sequence[str]) -> set[str]:
+def existing(connection: Asks, collection: str, ids: Sequence[str]) -> set[str]:
     """Return those of the point ids that are taken."""
     found: set[str] = set()
     for start in range(0, len(ids), BATCH_POINTS):
@@ -105,8 +150,11 @@ def existing(connection: Connection, collection: str, ids: Sequence[str]) -> set
     return found
 
 
-def _send(connection: Connection, collection: str, batch: Batch, patient: bool) -> None:
-    connection.ask(lambda client: client.upsert(collection, batch, wait=True), patient=patient)
+def _send(connection: Asks, collection: str, key: str | None, batch: Batch, patient: bool) -> None:
+    connection.ask(
+        lambda client: client.upsert(collection, batch, wait=True, shard_key_selector=key),
+        patient=patient,
+    )
 
 
 def _halves(send: Callable[[Batch, bool], object], batch: Batch) -> None:

@@ -5,20 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from xlingual_adapters.stores.qdrant.retries import RetryPolicy, Verdict, Waiting, retrying
+from xlingual_adapters.stores.qdrant.retries import RetryPolicy, Verdict, retrying
 
-
-class Clock:
-    """Time that passes only when somebody sleeps."""
-
-    def __init__(self, chance: float = 0.0) -> None:
-        self.time = 0.0
-        self.pauses: list[float] = []
-        self.waiting = Waiting(now=lambda: self.time, sleep=self.sleep, chance=lambda: chance)
-
-    def sleep(self, seconds: float) -> None:
-        self.pauses.append(seconds)
-        self.time += seconds
+from tests.unit.stores.qdrant.faulty import Clock
 
 
 def failing(times: int) -> Callable[[], str]:

@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from threading import Lock
+from typing import Any
+
 import pytest
-from qdrant_client import models
+from qdrant_client import QdrantClient, models
+from xlingual_adapters.stores.qdrant import QdrantSettings, QdrantStore
+from xlingual_adapters.stores.qdrant.client import Connection
 from xlingual_adapters.stores.qdrant.faults import RequestTimedOut, RequestTooLarge
-from xlingual_adapters.stores.qdrant.writing import BATCH_BYTES, BATCH_POINTS, Batch, points, upsert
+from xlingual_adapters.stores.qdrant.shards import Shards
+from xlingual_adapters.stores.qdrant.writing import (
+    BATCH_BYTES,
+    BATCH_POINTS,
+    Batch,
+    points,
+    upload,
+    upsert,
+)
 
 from xlingual_qdrant.documents import Document
 from xlingual_qdrant.errors import InvalidDocument, StoreUnavailable
+from xlingual_qdrant.schema import CollectionSchema
 from xlingual_qdrant.testing.corpus import random_vectors
 
 
@@ -67,3 +82,40 @@ def test_other_errors_are_not_answered_by_halving() -> None:
     with pytest.raises(StoreUnavailable, match="refused"):
         upsert(send, batch_of(8))
     assert calls == [8]
+
+
+class Failing:
+    """A connection that is taken for one to a server, and loses some of the requests."""
+
+    def __init__(self, connection: Connection, lost: set[int]) -> None:
+        self._connection = connection
+        self.settings = connection.settings.model_copy(update={"parallel": 3})
+        self.where, self.consistency = connection.where, connection.consistency
+        self.is_local = False
+        self._lost, self._lock = lost, Lock()
+        self.asked = 0
+
+    def ask(self, request: Callable[[QdrantClient], Any], *, patient: bool = True) -> Any:
+        with self._lock:
+            self.asked += 1
+            number = self.asked
+        if number in self._lost:
+            raise StoreUnavailable("here", f"request {number} is lost")
+        return self._connection.ask(request, patient=patient)
+
+    def ask_once(self, request: Callable[[QdrantClient], Any]) -> Any:
+        return self._connection.ask_once(request)
+
+
+@pytest.mark.parametrize("lost", [{1}, {2, 5}, {7}])
+def test_a_batch_that_fails_does_not_take_others_with_it(lost: set[int]) -> None:
+    store = QdrantStore(QdrantSettings(location=":memory:"))
+    collection = store.create(CollectionSchema(name="c", dimension=4))
+    documents = [Document("a", id=str(number)) for number in range(6 * BATCH_POINTS + 10)]
+    connection = Failing(store._connection, lost)
+    shards = Shards(connection, "c@1", by_language=False)
+    with pytest.raises(StoreUnavailable, match=f"request [{''.join(map(str, lost))}] is lost"):
+        upload(connection, "c@1", documents, random_vectors(len(documents), 4), shards)
+    assert connection.asked == 7
+    assert len(documents) - collection.count() in {1000 * len(lost), 10, 10 + 1000}
+    store.close()

@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from xlingual_qdrant.async_collection import AsyncCollection
     from xlingual_qdrant.collection import Collection
     from xlingual_qdrant.documents import CollectionInfo, Document, Hit, WriteReceipt, WriteReport
     from xlingual_qdrant.errors import XlingualError
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "AsyncCollection",
     "Collection",
     "CollectionInfo",
     "CollectionSchema",
@@ -42,6 +44,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "async_collection": ("AsyncCollection",),
     "collection": ("Collection",),
     "documents": ("CollectionInfo", "Document", "Hit", "WriteReceipt", "WriteReport"),
     "errors": ("XlingualError",),

@@ -16,6 +16,7 @@ from xlingual_qdrant.errors import InvalidFilter, UsageError
 from xlingual_qdrant.filter_hints import why_nothing
 from xlingual_qdrant.filter_syntax import parse
 from xlingual_qdrant.filters import Filter, combine, language_filter
+from xlingual_qdrant.grouping import search_by_language as nearest_by_language
 from xlingual_qdrant.languages import split_langs
 from xlingual_qdrant.opening import open_or_create
 from xlingual_qdrant.ports import (
@@ -184,12 +185,11 @@ class Collection:
         Raises InvalidDocument with the position of the document, and InvalidVectors; batches
         before the faulty one are stored.
         """
-        report = WriteReport()
-        size = _positive("batch_size", batch_size or BATCH)
-        for checked, given in batches(documents, vectors, self.schema, size):
-            prepared = self.prepare(checked, vectors=given, if_exists=if_exists)
-            report = prepared.added_to(report, self.commit(prepared))
-        return report
+        done = WriteReport()
+        size = checked_count("batch_size", batch_size or BATCH)
+        for report in added_in_batches(self, documents, vectors, if_exists, size):
+            done = report
+        return done
 
     def prepare(
         self,
@@ -275,14 +275,13 @@ class Collection:
         than k hits come back only when fewer documents match. min_score: cosine, -1 to 1.
         exact: no index that may miss some.
         """
-        if not isinstance(query, str) and np.ndim(query) != 1:
-            raise UsageError(
-                f"a query is a text, or a vector of {self.schema.dimension} numbers,"
-                f" not {reprlib.repr(query)}"
-            )
-        queries = [query] if isinstance(query, str) else [np.asarray(query)]
         [hits] = self.search_many(
-            queries, k=k, langs=langs, where=where, min_score=min_score, exact=exact
+            self._as_queries(query),
+            k=k,
+            langs=langs,
+            where=where,
+            min_score=min_score,
+            exact=exact,
         )
         return hits
 
@@ -300,16 +299,49 @@ class Collection:
 
         queries: texts, or vectors of shape (n, dimension).
         """
-        _positive("k", k)
+        checked_count("k", k)
         vectors = query_vectors(queries, self.schema, self.embedder)
         if not len(vectors):
             return []
         found = self.stored.search(vectors, k, where=_condition(where, langs), exact=exact)
-        if min_score is None:
-            return found
-        if not isinstance(min_score, int | float) or min_score != min_score:  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise UsageError(f"min_score is a number from -1 to 1, not {min_score!r}")
-        return [[hit for hit in hits if hit.score >= min_score] for hits in found]
+        return [_near_enough(hits, min_score) for hits in found]
+
+    def search_by_language(
+        self,
+        query: str | ArrayLike,
+        *,
+        k: int = 3,
+        langs: Langs | None = None,
+        where: Filter | str | None = None,
+        min_score: float | None = None,
+        exact: bool = False,
+    ) -> dict[str, list[Hit]]:
+        """Return the nearest documents of each language, the language of the nearest one first.
+
+        Every language gets its share, also one whose documents are all farther away than those
+        of another. k: most hits wanted of each tag; tags are apart as they are stored, `de` does
+        not hold `de-AT`. All else is as in `search`; a tag without a hit is left out.
+        """
+        checked_count("k", k)
+        vectors = query_vectors(self._as_queries(query), self.schema, self.embedder)
+        condition = _condition(where, langs)
+        [found] = nearest_by_language(self.stored, vectors, k, where=condition, exact=exact)
+        groups = {tag: _near_enough(hits, min_score) for tag, hits in found.items()}
+        filled = [tag for tag in groups if groups[tag]]
+        return {
+            tag: groups[tag] for tag in sorted(filled, key=lambda tag: (-groups[tag][0].score, tag))
+        }
+
+    def _as_queries(self, query: str | ArrayLike) -> list[str] | list[NDArray[Any]]:
+        """Return a query as a batch of one; raises UsageError if it is none."""
+        if isinstance(query, str):
+            return [query]
+        if np.ndim(query) != 1:
+            raise UsageError(
+                f"a query is a text, or a vector of {self.schema.dimension} numbers,"
+                f" not {reprlib.repr(query)}"
+            )
+        return [np.asarray(query)]
 
     def _embedder(self) -> Embedder:
         return embedder_of(self.schema, self.embedder, "vectors instead of texts")
@@ -349,7 +381,7 @@ class Collection:
         where: Filter | str | None = None,
         with_vectors: bool = False,
     ) -> Iterator[Document] | Iterator[tuple[Document, NDArray[np.float32]]]:
-        """Return all documents that match, ordered by id, streamed.
+        """Return all documents that match, streamed in the order of the store.
 
         with_vectors: return pairs of document and vector, shape (dimension,).
         """
@@ -439,6 +471,37 @@ class Collection:
         return f"<Collection '{self.name}' in {self._store_name}>"
 
 
+def added_in_batches(
+    collection: Collection,
+    documents: DocumentLike | Iterable[DocumentLike],
+    vectors: Iterable[ArrayLike] | None,
+    if_exists: IfExists,
+    size: int,
+) -> Iterator[WriteReport]:
+    """Add documents, `size` at once; after each batch yield what was done up to there."""
+    report = WriteReport()
+    for checked, given in batches(documents, vectors, collection.schema, size):
+        prepared = collection.prepare(checked, vectors=given, if_exists=if_exists)
+        report = prepared.added_to(report, collection.commit(prepared))
+        yield report
+
+
+def checked_count(name: str, value: int) -> int:
+    """Return a number of things, at least 1; raises UsageError for what is none."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise UsageError(f"{name} must be a whole number of at least 1, got {value!r}")
+    return value
+
+
+def _near_enough(hits: list[Hit], min_score: float | None) -> list[Hit]:
+    """Return the hits that have at least this score; raises UsageError if it is no score."""
+    if min_score is None:
+        return hits
+    if not isinstance(min_score, int | float) or min_score != min_score:  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise UsageError(f"min_score is a number from -1 to 1, not {min_score!r}")
+    return [hit for hit in hits if hit.score >= min_score]
+
+
 def _condition(where: Filter | str | None, langs: Langs | None) -> Filter | None:
     """Return both conditions as one filter; None without any."""
     tags = [langs] if isinstance(langs, str) else langs
@@ -459,9 +522,3 @@ def _checked_ids(ids: Iterable[str]) -> list[str]:
         if not isinstance(id, str):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise UsageError(f"an id is a string, not {reprlib.repr(id)}")
     return checked
-
-
-def _positive(name: str, value: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise UsageError(f"{name} must be a whole number of at least 1, got {value!r}")
-    return value

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -101,6 +102,8 @@ def test_one_bad_file_does_not_stop_the_others(run, texts, parse):
         (("table.csv", "--format", "xml"), "xml"),
         (("table.csv", "--batch-size", "0"), "batch-size"),
         (("table.csv", "--dead-letter", "no/such/folder"), "no/such/folder"),
+        (("table.csv", "--shard", "9/8"), "8 shards are numbered from 1 to 8"),
+        (("table.csv", "--shard", "3"), "such as 3/8"),
         ((), "FILE"),
     ],
 )
@@ -180,9 +183,10 @@ def test_ctrl_c_stops_it_soon_and_keeps_what_is_written(folder, process, parse):
     (folder / "many.jsonl").write_text("\n".join(rows), encoding="utf-8")
     command = [*PROGRAM, "ingest", "many.jsonl"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as child:
-        while not (folder / "xlingual-data" / "documents" / "vectors" / "de.1.f32").exists():
+        two_batches = 2 * 4096 * 256 * 4  # bytes; the first of them is committed then
+        while sum(file.stat().st_size for file in folder.rglob("*.f32")) < two_batches:
+            assert child.poll() is None, "it ended before it could be interrupted"
             time.sleep(0.01)
-        time.sleep(0.2)
         child.send_signal(signal.SIGINT)
         assert child.wait(timeout=20) == 130
         assert child.stderr is not None
@@ -236,3 +240,58 @@ def test_a_dry_run_knows_the_declared_fields(folder, run, parse):
     (folder / "rows.csv").write_text("text,price\nsound,3.5\nfaulty,cheap\n")
     [report] = parse(run("ingest", "rows.csv", "--dry-run", "--json").stdout)
     assert (report["added"], report["rejected"]) == (1, 1)
+
+
+def test_all_shards_make_what_one_run_makes(folder, process, parse):
+    good = "".join(f'{{"id": "{n}", "text": "Satz {n}", "lang": "de"}}\n' for n in range(40))
+    (folder / "mixed.jsonl").write_text(good + BAD * 3, encoding="utf-8")
+    ingest = ("ingest", "mixed.jsonl", "--json", "--dead-letter")
+    assert process(*ingest, "dead.jsonl", "--collection", "whole").returncode == 0
+    reports = []
+    for n in range(1, 4):
+        share = (f"dead-{n}.jsonl", "--collection", "shared", "--shard", f"{n}/3")
+        done = process(*ingest, *share)
+        assert done.returncode == 0
+        assert f"Ingested shard {n}/3 into 'shared'" in done.stderr.decode()
+        reports += parse(done.stdout.decode())
+    assert [report["shard"] for report in reports] == ["1/3", "2/3", "3/3"]
+    assert sum(report["read"] for report in reports) == 49
+    exports = [process("export", "--collection", name).stdout for name in ("whole", "shared")]
+    assert exports[0] == exports[1]
+    dead = parse((folder / "dead.jsonl").read_text(encoding="utf-8"))
+    parts = [folder / f"dead-{n}.jsonl" for n in range(1, 4)]
+    kept = [row for part in parts if part.exists() for row in parse(part.read_text())]
+    assert sorted(kept, key=lambda row: row["line"]) == dead
+
+
+def test_a_dry_run_of_a_shard_says_so(run, texts):
+    said = run("ingest", "texts.jsonl", "--shard", "1/1", "--dry-run").stderr
+    assert said.startswith("Checked shard 1/1, for a new collection in ")
+
+
+URL = os.environ.get("XLINGUAL_TEST_QDRANT_URL")
+KEY = os.environ.get("XLINGUAL_TEST_QDRANT_KEY")
+
+
+@pytest.mark.skipif(not URL, reason="needs a server: XLINGUAL_TEST_QDRANT_URL")
+def test_processes_fill_one_collection_of_a_server_at_once(folder, run, parse):
+    rows = "".join(f'{{"id": "{n}", "text": "Satz {n}", "lang": "de"}}\n' for n in range(2000))
+    (folder / "rows.jsonl").write_text(rows + BAD, encoding="utf-8")
+    (folder / "xlingual.toml").write_text(
+        f'store = "server"\n[stores.server]\nkind = "qdrant"\nurl = "{URL}"\n'
+        f'collection_prefix = "xlingual-test-{folder.name}-"\n'
+    )
+    env = {**os.environ, **({"XLINGUAL_STORES__SERVER__API_KEY": KEY} if KEY else {})}
+    command = [*PROGRAM, "ingest", "rows.jsonl", "--json", "--quiet", "--shard"]
+    began = [
+        subprocess.Popen([*command, f"{n}/4"], stdout=subprocess.PIPE, env=env) for n in range(1, 5)
+    ]
+    reports = [parse(child.communicate(timeout=120)[0].decode())[0] for child in began]
+    try:
+        assert sum(report["read"] for report in reports) == 2003
+        assert sum(report["added"] for report in reports) == 2000
+        child = subprocess.run([*PROGRAM, "info", "--json"], capture_output=True, env=env)
+        assert parse(child.stdout.decode())[0]["count"] == 2000
+    finally:
+        drop = [*PROGRAM, "drop", "documents", "--yes"]
+        subprocess.run(drop, capture_output=True, env=env, check=True)

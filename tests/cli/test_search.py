@@ -117,3 +117,42 @@ def test_a_filter_that_can_match_nothing_is_explained(filled, run):
     result = run("search", "cat", "--where", "m > 1")
     assert result.exit_code == 0
     assert "Note: no document has a field 'm'." in result.stderr
+
+
+def test_each_language_gets_its_share(filled, run, parse):
+    query = "the cat is sitting on the mat"
+    hits = parse(run("search", "--json", "--per-language", "1", query).stdout)
+    assert {hit["id"] for hit in hits} == {"cat-de", "cat-fr", "rain-es"}
+    assert list(hits[0]) == ["id", "text", "lang", "score", "metadata"]
+    assert hits[-1]["lang"] == "es"
+    found = run("search", "--json", "--per-language", "2", query).stdout
+    langs = [hit["lang"] for hit in parse(found)]
+    assert sorted(langs) == ["de", "de", "es", "fr"]
+    assert langs.index("de") + 1 == len(langs) - 1 - langs[::-1].index("de")
+    lines = run("search", "--per-language", "1", "--langs", "!fr", query).stdout.splitlines()
+    assert [line.split("\t")[1] for line in lines] == ["de", "es"]
+
+
+def test_shares_of_languages_keep_the_conditions(filled, run, parse):
+    options = ("--per-language", "3", "--where", "n >= 2", "--exact")
+    hits = parse(run("search", "--json", *options, "rain tomorrow").stdout)
+    assert [hit["id"] for hit in hits] == ["rain-es", "cat-fr"]
+    cut = run("search", "--per-language", "3", "--min-score", "1", "rain tomorrow")
+    assert (cut.exit_code, cut.stdout) == (0, "")
+    assert "Nothing matches." in cut.stderr
+    explained = run("search", "--per-language", "1", "--where", "m > 1", "cat").stderr
+    assert "Note: no document has a field 'm'." in explained
+
+
+def test_shares_of_languages_for_many_queries(filled, run, parse):
+    queries = "a cat on a mat\nrain tomorrow\n"
+    hits = parse(run("search", "--json", "--per-language", "1", "-", input=queries).stdout)
+    assert [hit["query"] for hit in hits] == ["a cat on a mat"] * 3 + ["rain tomorrow"] * 3
+    assert {hit["id"] for hit in hits[3:]} == {"rain-de", "rain-es", "cat-fr"}
+
+
+def test_shares_and_the_nearest_of_all_exclude_each_other(filled, run):
+    result = run("search", "-k", "3", "--per-language", "1", "rain")
+    assert result.exit_code == 2
+    assert "give either -k" in result.stderr
+    assert run("search", "--per-language", "0", "rain").exit_code == 2

@@ -280,7 +280,7 @@ def test_a_swapped_embedder_is_refused(embedder: Embedder) -> None:
 
     store = MemoryStore()
     Collection.open("t", store=store, embedder=embedder).close()
-    with pytest.raises(EmbedderMismatch, match=r"cosines -1\.000.*new collection"):
+    with pytest.raises(EmbedderMismatch, match=r"cosines -1\.000.*xlingual reembed"):
         Collection.open("t", store=store, embedder=Other(embedder))
     Collection.open("t", store=store, embedder=embedder)
 
@@ -315,7 +315,10 @@ def test_info_tells_the_facts(tickets: Collection) -> None:
     assert str(info["embedder"]).startswith("static:")
 
 
-def test_settings_decide_where_everything_is(tmp_path: Path) -> None:
+def test_settings_decide_where_everything_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     file = tmp_path / "xlingual.toml"
     file.write_text('collection = "mine"\n[fields]\npriority = "integer"\n')
     with Collection.open(settings=file) as tickets:
@@ -483,3 +486,46 @@ def test_a_filter_that_can_match_nothing_is_explained(tickets: Collection) -> No
     [hint] = tickets.why_nothing("price < 10 and priority >= 1")
     assert hint.startswith("'price' holds values such as '5'")
     assert tickets.why_nothing("priority = 77") == []
+
+
+def test_each_language_gets_its_share_the_nearest_language_first(plain: Collection) -> None:
+    rows = [
+        ("en", 1.0), ("en", 0.9), ("en", 0.8), ("de", 0.5), ("de", 0.4), ("de-AT", 0.7), ("sw", 0.1)
+    ]  # fmt: skip
+    plain.add(
+        [{"id": str(n), "text": f"text {n}", "lang": lang} for n, (lang, _) in enumerate(rows)],
+        vectors=[[score, (1 - score**2) ** 0.5, 0] for _, score in rows],
+    )
+
+    def ids(**options: object) -> dict[str, list[str]]:
+        found = plain.search_by_language([1, 0, 0], **options)  # pyright: ignore[reportArgumentType]
+        return {tag: [hit.id for hit in hits] for tag, hits in found.items()}
+
+    assert list(ids().items()) == [
+        ("en", ["0", "1", "2"]),
+        ("de-AT", ["5"]),
+        ("de", ["3", "4"]),
+        ("sw", ["6"]),
+    ]
+    assert ids(k=1) == {"en": ["0"], "de-AT": ["5"], "de": ["3"], "sw": ["6"]}
+    assert ids(langs="de") == {"de-AT": ["5"], "de": ["3", "4"]}
+    assert ids(where="id in (2, 4)", exact=True) == {"en": ["2"], "de": ["4"]}
+    assert ids(min_score=0.45) == {"en": ["0", "1", "2"], "de-AT": ["5"], "de": ["3"]}
+    assert ids(langs="ja") == {}
+    for wrong in ({"k": 0}, {"min_score": "high"}, {"where": 3}):
+        with pytest.raises(UsageError):
+            ids(**wrong)
+    with pytest.raises(UsageError, match="a text, or a vector of 3 numbers"):
+        plain.search_by_language([[1, 0, 0]])
+
+
+def test_a_text_finds_the_nearest_of_each_language(tickets: Collection) -> None:
+    found = tickets.search_by_language("my parcel has not arrived", k=1)
+    assert list(found)[-1] == "es"
+    assert {tag: [hit.id for hit in hits] for tag, hits in found.items()} == {
+        "fr": ["fr"],
+        "de": ["de"],
+        "es": ["es"],
+    }
+    with pytest.raises(InvalidInput, match="the query"):
+        tickets.search_by_language(" ")

@@ -12,16 +12,24 @@ from xlingual_qdrant.cli.options import Options, common_options, note, pass_opti
 from xlingual_qdrant.cli.output import counted, print_json
 from xlingual_qdrant.cli.progress import progress_bar
 from xlingual_qdrant.collection import Collection
-from xlingual_qdrant.errors import CollectionMissing, Reason
+from xlingual_qdrant.errors import CollectionMissing, Reason, UsageError
 from xlingual_qdrant.ingest.dead_letters import DeadLetters
 from xlingual_qdrant.ingest.fields import FieldMapping
 from xlingual_qdrant.ingest.opening import FORMATS, Format
 from xlingual_qdrant.ingest.pipeline import ingest
 from xlingual_qdrant.ingest.report import IngestReport
+from xlingual_qdrant.ingest.sharding import Shard
 from xlingual_qdrant.ingest.windows import WINDOW
 
 COUNTS_SHOWN = 12
 """Languages that the summary names; --json names all."""
+
+
+def _checked_shard(_ctx: click.Context, _param: click.Parameter, value: str | None) -> Shard | None:
+    try:
+        return None if value is None else Shard.parse(value)
+    except UsageError as exc:
+        raise click.BadParameter(str(exc)) from None
 
 
 @click.command(
@@ -59,6 +67,12 @@ Examples:
 )
 @click.option("--dry-run", is_flag=True, help="Read and check everything, write nothing.")
 @click.option(
+    "--shard",
+    callback=_checked_shard,
+    metavar="I/N",
+    help="Take only this share of the records, such as 3/8: N processes fill one server at once.",
+)
+@click.option(
     "--format",
     type=click.Choice(FORMATS),
     help="The format of the files, whatever their endings; of standard input [jsonl].",
@@ -77,6 +91,7 @@ def command(
     dead_letter: str | None,
     strict: bool,
     dry_run: bool,
+    shard: Shard | None,
     format: Format | None,
 ) -> None:
     """Read texts from each FILE into a collection; - is standard input.
@@ -105,6 +120,7 @@ def command(
                     strict=strict,
                     dry_run=dry_run,
                     fields=options.settings().fields,
+                    shard=shard,
                     on_reject=letters.write if letters else None,
                     on_progress=bar.watch if bar else None,
                 )
@@ -150,7 +166,8 @@ def _summary(
     report: IngestReport, collection: Collection | None, dead_letter: str | None
 ) -> Iterator[str]:
     """Say what was done, in the order in which the numbers add up."""
-    verb = "Checked, for" if report.dry_run else "Ingested into"
+    share = f" shard {report.shard}" if report.shard else ""
+    verb = f"Checked{share}, for" if report.dry_run else f"Ingested{share} into"
     name = f"'{collection.name}'" if collection is not None else "a new collection"
     yield f"{verb} {name} in {report.seconds:.1f} s:"
     for count, value in (

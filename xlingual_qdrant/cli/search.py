@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator
-from itertools import islice
+from itertools import chain, islice
 
 import click
 
@@ -29,16 +29,21 @@ Examples:
   xlingual search "where is my parcel?"
   xlingual search -k 3 --langs ja,ko password forgotten
   xlingual search --langs '!en' --where 'price < 100' headphones
+  xlingual search --per-language 2 "the train is late"
   xlingual search --json - < questions.txt > answers.jsonl"""
 )
 @click.argument("query", nargs=-1, required=True)
 @click.option(
     "-k",
     type=click.IntRange(min=1),
-    default=10,
-    show_default=True,
     metavar="N",
-    help="Print this many at most.",
+    help="Print this many at most [10].",
+)
+@click.option(
+    "--per-language",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Instead of the nearest of all, print this many of each language.",
 )
 @langs_option
 @where_option
@@ -54,7 +59,8 @@ Examples:
 def command(
     options: Options,
     query: tuple[str, ...],
-    k: int,
+    k: int | None,
+    per_language: int | None,
     langs: tuple[str, ...] | None,
     where: str | None,
     min_score: float | None,
@@ -68,14 +74,33 @@ def command(
     On a terminal a table is printed, into a pipe lines of score, language, id and text with tabs
     between them, with --json an object a line. Queries from standard input come first in each
     line, and as "query" in each object.
+
+    With --per-language each language has its share; the language of the nearest text comes first.
     """
+    if k is not None and per_language is not None:
+        raise click.UsageError("give either -k, for the nearest of all, or --per-language")
     many = query == ("-",)
     queries = lines_of_stdin() if many else iter([" ".join(query)])
     with options.open() as collection:
         while batch := list(islice(queries, AT_ONCE)):
-            found = collection.search_many(
-                batch, k=k, langs=langs, where=where, min_score=min_score, exact=exact
-            )
+            if per_language is None:
+                found = collection.search_many(
+                    batch, k=k or 10, langs=langs, where=where, min_score=min_score, exact=exact
+                )
+            else:
+                found = [
+                    _in_line(
+                        collection.search_by_language(
+                            each,
+                            k=per_language,
+                            langs=langs,
+                            where=where,
+                            min_score=min_score,
+                            exact=exact,
+                        )
+                    )
+                    for each in batch
+                ]
             if where and not any(found):
                 for hint in collection.why_nothing(where):
                     options.say(f"Note: {hint}.")
@@ -84,6 +109,11 @@ def command(
                 print_json(_objects(answers, many))
             else:
                 _print_hits(answers, many, options)
+
+
+def _in_line(groups: dict[str, list[Hit]]) -> list[Hit]:
+    """Return the hits of one language behind those of another."""
+    return list(chain.from_iterable(groups.values()))
 
 
 def _objects(

@@ -6,6 +6,7 @@ from xlingual_qdrant.ingest.opening import FORMATS, Format
 from xlingual_qdrant.ingest.pipeline import ingest
 from xlingual_qdrant.ingest.records import Rejection
 from xlingual_qdrant.ingest.report import FileOutcome, IngestReport, Progress
+from xlingual_qdrant.ingest.sharding import Shard
 
 __all__ = [
     "FORMATS",
@@ -16,5 +17,6 @@ __all__ = [
     "IngestReport",
     "Progress",
     "Rejection",
+    "Shard",
     "ingest",
 ]

@@ -19,6 +19,7 @@ from xlingual_qdrant.ingest.fields import FieldMapping
 from xlingual_qdrant.ingest.opening import STDIN, checked_format
 from xlingual_qdrant.ingest.records import Rejection
 from xlingual_qdrant.ingest.report import IngestReport, Progress
+from xlingual_qdrant.ingest.sharding import Shard
 from xlingual_qdrant.ingest.windows import WINDOW, Source, Window, WindowReader
 from xlingual_qdrant.schema import FieldType
 from xlingual_qdrant.writing import Prepared
@@ -39,6 +40,7 @@ def ingest(
     strict: bool = False,
     dry_run: bool = False,
     fields: Mapping[str, FieldType] | None = None,
+    shard: Shard | str | None = None,
     on_reject: Callable[[Rejection], None] | None = None,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> IngestReport:
@@ -48,13 +50,15 @@ def ingest(
     standard input. format: jsonl, csv, tsv, txt or parquet, for names whose ending does not say
     it. batch_size: most documents embedded and written at once. strict: stop at the first
     rejection. dry_run: write nothing, and tell what would be. fields: what a collection that
-    does not exist yet would declare. on_reject, on_progress: called in the caller's thread, after
-    each window.
+    does not exist yet would declare. shard: take only this share of the records, such as "3/8";
+    the shards together, in any number of processes, do what one run without them does. on_reject,
+    on_progress: called in the caller's thread, after each window.
 
     A file that cannot be read does not stop the others, it is in the report. To resume after
     an interruption run it again. Raises UsageError before anything is read (FileUnavailable,
     UnknownColumn, MissingExtra), RecordRejected if strict, and the errors of the store.
     """
+    share = Shard.parse(shard) if isinstance(shard, str) else shard
     reader = WindowReader(
         _listed(sources),
         mapping or FieldMapping(),
@@ -62,6 +66,7 @@ def ingest(
         declared=collection.schema.fields if collection is not None else fields,
         size=_positive(batch_size),
         strict=strict,
+        shard=share,
     )
     if collection is None and not dry_run:
         raise UsageError("ingest needs a collection; only a dry run does without")
@@ -72,7 +77,7 @@ def ingest(
             run.count_dry(window, collection)
     else:
         _overlapped(collection, reader, run)
-    return run.report(reader, dry_run)
+    return run.report(reader, dry_run, share)
 
 
 def _overlapped(collection: Collection, reader: WindowReader, run: _Run) -> None:
@@ -231,7 +236,7 @@ class _Run:
                 )
             )
 
-    def report(self, reader: WindowReader, dry_run: bool) -> IngestReport:
+    def report(self, reader: WindowReader, dry_run: bool, shard: Shard | None) -> IngestReport:
         return IngestReport(
             read=self.read,
             added=self.added,
@@ -244,6 +249,7 @@ class _Run:
             files=tuple(reader.outcomes),
             seconds=time.monotonic() - self.started,
             dry_run=dry_run,
+            shard=None if shard is None else str(shard),
         )
 
 

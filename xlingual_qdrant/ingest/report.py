@@ -11,17 +11,25 @@ from xlingual_qdrant.ingest.records import printable
 
 @dataclass(frozen=True, slots=True)
 class FileOutcome:
-    """What came of one file. error: None if it was read to its end and had any record."""
+    """What came of one file. error: None if it was read to its end and had any record.
+
+    elsewhere: usable records that belong to other shards; the other counts leave them out.
+    """
 
     file: str
     read: int
     rejected: int
     error: UnreadableFile | None = None
+    elsewhere: int = 0
 
     @property
     def failed(self) -> bool:
-        """The file could not be read, not to its end, or nothing in it was usable."""
-        return self.error is not None or self.rejected == self.read
+        """The file could not be read, not to its end, or nothing in it was usable.
+
+        One of which this shard has nothing, or only what is rejected, may be sound.
+        """
+        unusable = 0 < self.read == self.rejected and not self.elsewhere
+        return self.error is not None or unusable
 
     def to_json(self) -> dict[str, JsonValue]:
         """Return the facts as a JSON object."""
@@ -59,7 +67,8 @@ class IngestReport:
 
     truncated: the embedder read only the beginning of their texts; they are stored whole.
     languages: documents added or updated, by tag, most frequent first. reasons: rejections by
-    reason. dry_run: nothing was written, the counts say what would have been.
+    reason. dry_run: nothing was written, the counts say what would have been. shard: the share
+    that was taken, such as "3/8"; records of other shards are in no count.
     """
 
     read: int = 0
@@ -73,6 +82,7 @@ class IngestReport:
     files: tuple[FileOutcome, ...] = ()
     seconds: float = 0.0
     dry_run: bool = False
+    shard: str | None = None
 
     @property
     def failed(self) -> bool:
@@ -98,4 +108,5 @@ class IngestReport:
             "files": [outcome.to_json() for outcome in self.files],
             "seconds": round(self.seconds, 3),
             "dry_run": self.dry_run,
+            "shard": self.shard,
         }

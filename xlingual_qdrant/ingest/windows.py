@@ -16,6 +16,7 @@ from xlingual_qdrant.ingest.opening import STDIN, Format, open_source
 from xlingual_qdrant.ingest.reading import read_records
 from xlingual_qdrant.ingest.records import RawRecord, Rejection, rejected
 from xlingual_qdrant.ingest.report import FileOutcome
+from xlingual_qdrant.ingest.sharding import Shard
 from xlingual_qdrant.schema import FieldType, field_problem
 
 Source = str | os.PathLike[str]
@@ -47,6 +48,7 @@ class WindowReader:
 
     declared: the fields of the collection's schema. size: documents of a window. strict: the
     first rejection ends the reading with RecordRejected, behind a window with all before it.
+    shard: what belongs to another one is passed over.
     outcomes: what came of each source, complete when the iteration is over.
     """
 
@@ -59,6 +61,7 @@ class WindowReader:
         declared: Mapping[str, FieldType] | None = None,
         size: int = WINDOW,
         strict: bool = False,
+        shard: Shard | None = None,
     ) -> None:
         self.outcomes: list[FileOutcome] = []
         self._sources = sources
@@ -68,6 +71,7 @@ class WindowReader:
         self._document = _with_declared(mapping.reader(), self._declared)
         self._size = size
         self._strict = strict
+        self._shard = shard
         self._bytes_before = 0
         self._window = Window()
 
@@ -110,7 +114,7 @@ class WindowReader:
                 yield self._window
                 raise
             finally:
-                self.outcomes.append(FileOutcome(name, tally.read, tally.rejected, error))
+                self.outcomes.append(tally.outcome(name, error))
         if self._window.count:
             yield self._window
 
@@ -119,8 +123,12 @@ class WindowReader:
         with open_source(source, self._format) as opened:
             self._window.file = name
             for record in read_records(opened, self._mapping, declared=self._declared):
+                made = self._made(record, name)
+                if self._shard is not None and not self._shard.takes(made):
+                    tally.pass_over(made)
+                    continue
+                rejection = self._take(made, record)
                 tally.read += 1
-                rejection = self._take(record, name)
                 if rejection is not None:
                     tally.rejected += 1
                 stop = rejection if self._strict else None
@@ -133,30 +141,52 @@ class WindowReader:
                     raise RecordRejected(name, stop.line, stop.reason, stop.detail)
             self._bytes_before += opened.size or opened.bytes_read
             self._window.bytes_read = self._bytes_before
-        if not tally.read:
+        if tally.is_empty:
             raise UnreadableFile(name, "empty", "there is not a single record in it")
 
-    def _take(self, record: RawRecord | Rejection, file: str) -> Rejection | None:
-        """Put a record into the window; return it if it is rejected."""
+    def _made(self, record: RawRecord | Rejection, file: str) -> Document | Rejection:
+        """Return what a record is to become."""
+        if not isinstance(record, RawRecord):
+            return record
+        try:
+            return self._document(record.fields)
+        except InvalidDocument as exc:
+            return rejected(file, record, exc.reason, exc.detail)
+
+    def _take(self, made: Document | Rejection, record: RawRecord | Rejection) -> Rejection | None:
+        """Put what a record has become into the window; return it if it is rejected."""
         window = self._window
-        if isinstance(record, RawRecord):
-            try:
-                document = self._document(record.fields)
-            except InvalidDocument as exc:
-                record = rejected(file, record, exc.reason, exc.detail)
-            else:
-                window.documents.append(document)
-                window.characters += len(record.raw or document.text)
-                return None
-        window.rejections.append(record)
-        window.characters += len(record.record)
-        return record
+        if isinstance(made, Document):
+            raw = record.raw if isinstance(record, RawRecord) else None
+            window.documents.append(made)
+            window.characters += len(raw or made.text)
+            return None
+        window.rejections.append(made)
+        window.characters += len(made.record)
+        return made
 
 
 @dataclass(slots=True)
 class _Tally:
+    """Counts the records of one file; what is passed over belongs to other shards."""
+
     read: int = 0
     rejected: int = 0
+    usable_elsewhere: int = 0
+    rejected_elsewhere: int = 0
+
+    @property
+    def is_empty(self) -> bool:
+        return not (self.read or self.usable_elsewhere or self.rejected_elsewhere)
+
+    def pass_over(self, made: Document | Rejection) -> None:
+        if isinstance(made, Document):
+            self.usable_elsewhere += 1
+        else:
+            self.rejected_elsewhere += 1
+
+    def outcome(self, file: str, error: UnreadableFile | None) -> FileOutcome:
+        return FileOutcome(file, self.read, self.rejected, error, self.usable_elsewhere)
 
 
 def _with_declared(

@@ -38,7 +38,7 @@ from xlingual_qdrant.writing import DocumentLike, IfExists, Prepared
 T = TypeVar("T")
 AsyncCollectionT = TypeVar("AsyncCollectionT", bound="AsyncCollection")
 
-MAX_CONCURRENCY = 8
+MAX_CONCURRENCY = 16
 READ_AHEAD = 1000
 """Documents that `documents` takes from the store at once."""
 

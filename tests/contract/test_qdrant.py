@@ -8,11 +8,11 @@ import sys
 from collections.abc import Iterator
 from hashlib import blake2b
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
-from pydantic import SecretStr
-from qdrant_client import QdrantClient
 from xlingual_adapters.stores.qdrant import QdrantSettings, QdrantStore
+from xlingual_adapters.stores.qdrant.client import Connection
 
 from xlingual_qdrant.ports import Store
 from xlingual_qdrant.testing import StoreContract, store_machine
@@ -22,6 +22,8 @@ KEY = os.environ.get("XLINGUAL_TEST_QDRANT_KEY")
 GRPC_PORT = os.environ.get("XLINGUAL_TEST_QDRANT_GRPC_PORT")
 PREFIX = "xlingual-test-"
 
+_RUN = uuid4().bytes
+"""Temporary folders have the same names on the next machine, and the server may be the same."""
 
 _opened: set[str] = set()
 """Prefixes that this process has opened and not swept."""
@@ -29,25 +31,35 @@ _opened: set[str] = set()
 
 def open_on_server(place: Path, **settings: object) -> QdrantStore:
     """Open a part of the server that belongs to this place alone."""
-    name = blake2b(str(place).encode(), digest_size=6).hexdigest()
+    name = blake2b(str(place).encode(), digest_size=6, key=_RUN).hexdigest()
     prefix = f"{PREFIX}{name}-"
     _opened.add(prefix)
     values = {"url": URL, "api_key": KEY, "collection_prefix": prefix, **settings}
     return QdrantStore(QdrantSettings.model_validate(values))
 
 
-@pytest.fixture(autouse=True)
-def _swept() -> Iterator[None]:
-    """Remove what a test leaves on the server; what others have there is not touched."""
+def sweep(prefixes: set[str]) -> None:
+    """Remove what lies under these prefixes on the server; what others have is not touched."""
+    connection = Connection(QdrantSettings.model_validate({"url": URL, "api_key": KEY}))
+    answer = connection.ask(lambda client: client.get_collections())
+    for name in {found.name for found in answer.collections}:
+        if name.startswith(tuple(prefixes)):
+            connection.ask(lambda client, name=name: client.delete_collection(name))
+    connection.close()
+
+
+def swept() -> Iterator[None]:
+    """Sweep, at the end, what has been opened since the beginning, and nothing older."""
+    before = {*_opened}
     yield
-    if _opened:
-        settings = QdrantSettings(url=URL, api_key=SecretStr(KEY) if KEY else None)
-        client = QdrantClient(url=settings.url, api_key=KEY, check_compatibility=False)
-        for collection in client.get_collections().collections:
-            if collection.name.startswith(tuple(_opened)):
-                client.delete_collection(collection.name)
-        client.close()
-        _opened.clear()
+    if opened := _opened - before:
+        _opened.difference_update(opened)
+        sweep(opened)
+
+
+# What a class shares is opened before its first test, and must outlive that.
+_swept_with_its_class = pytest.fixture(swept, scope="class", autouse=True)
+_swept_with_its_test = pytest.fixture(swept, autouse=True)
 
 
 @pytest.mark.parametrize(("url", "code"), [("", 4), ("http://127.0.0.1:1", 1)])

@@ -5,17 +5,23 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from hashlib import blake2b
 from pathlib import Path
 from uuid import uuid4
 
+import numpy as np
 import pytest
 from xlingual_adapters.stores.qdrant import QdrantSettings, QdrantStore
 from xlingual_adapters.stores.qdrant.client import Connection
 
-from xlingual_qdrant.ports import Store
+from xlingual_qdrant.documents import Document, Hit
+from xlingual_qdrant.ports import Store, StoredCollection
 from xlingual_qdrant.testing import StoreContract, store_machine
+from xlingual_qdrant.testing.store_fixtures import DIMENSION
+from xlingual_qdrant.testing.store_searching import AXES
 
 URL = os.environ.get("XLINGUAL_TEST_QDRANT_URL")
 KEY = os.environ.get("XLINGUAL_TEST_QDRANT_KEY")
@@ -48,7 +54,7 @@ def sweep(prefixes: set[str]) -> None:
     connection.close()
 
 
-def swept() -> Iterator[None]:
+def swept() -> Generator[None]:
     """Sweep, at the end, what has been opened since the beginning, and nothing older."""
     before = {*_opened}
     yield
@@ -60,6 +66,27 @@ def swept() -> Iterator[None]:
 # What a class shares is opened before its first test, and must outlive that.
 _swept_with_its_class = pytest.fixture(swept, scope="class", autouse=True)
 _swept_with_its_test = pytest.fixture(swept, autouse=True)
+
+
+def test_what_a_class_has_opened_outlives_its_first_test(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    swept_away: list[set[str]] = []
+    monkeypatch.setattr(sys.modules[__name__], "sweep", swept_away.append)
+
+    def opened(name: str) -> set[str]:
+        before = {*_opened}
+        open_on_server(tmp_path / name, url="http://127.0.0.1:1").close()
+        return _opened - before
+
+    with contextmanager(swept)():
+        of_the_class = opened("class")
+        for name in ("first", "second"):
+            with contextmanager(swept)():
+                of_the_test = opened(name)
+            assert swept_away.pop() == of_the_test
+        assert swept_away == []
+    assert swept_away == [of_the_class]
 
 
 @pytest.mark.parametrize(("url", "code"), [("", 4), ("http://127.0.0.1:1", 1)])
@@ -91,10 +118,50 @@ TestInAFolderBesideTheJudge = store_machine(
     lambda place: QdrantStore(QdrantSettings(path=place / "qdrant"))
 ).TestCase
 
+
+class OnAServer(StoreContract):
+    """A server ranks the documents first, and reads them afterwards."""
+
+    def test_a_search_while_a_thread_writes_gets_whole_documents(
+        self, collection: StoredCollection
+    ) -> None:
+        """A document may have been replaced between the two: then the score is of the old one."""
+        ids = [str(number) for number in range(40)]
+
+        def write(version: int) -> None:
+            documents = [
+                Document(f"{id} {version}", id=id, metadata={"version": version}) for id in ids
+            ]
+            collection.write(documents, np.repeat(AXES[version : version + 1], 40, axis=0))
+
+        def versions(axis: int, hits: list[Hit]) -> Iterator[tuple[int, bool]]:
+            """Yield the version of each document, and whether the one on the axis was ranked."""
+            assert len(hits) == 40
+            for hit in hits:
+                version = hit.metadata["version"]
+                assert isinstance(version, int)
+                assert hit.text == f"{hit.id} {version}"
+                assert min(abs(hit.score), abs(hit.score - 1)) < 1e-6
+                was_on_axis = hit.score > 0.5
+                assert version >= axis or not was_on_axis
+                yield version, was_on_axis
+
+        write(0)
+        with ThreadPoolExecutor(1) as pool:
+            writing = pool.submit(lambda: [write(version) for version in range(1, DIMENSION)])
+            while not writing.done():
+                for axis, hits in enumerate(collection.search(AXES, 40, exact=True)):
+                    assert len(list(versions(axis, hits))) == 40
+            writing.result()
+        last = DIMENSION - 1
+        for axis, hits in enumerate(collection.search(AXES, 40, exact=True)):
+            assert set(versions(axis, hits)) == {(last, axis == last)}
+
+
 # Only where there is a server: a thousand skipped tests would hide the one that matters.
 if URL:
 
-    class TestOnAServer(StoreContract):
+    class TestOnAServer(OnAServer):
         def open_store(self, place: Path) -> Store:
             return open_on_server(place)
 
@@ -102,6 +169,6 @@ if URL:
 
     if GRPC_PORT:
 
-        class TestOnAServerByGrpc(StoreContract):
+        class TestOnAServerByGrpc(OnAServer):
             def open_store(self, place: Path) -> Store:
                 return open_on_server(place, prefer_grpc=True, grpc_port=GRPC_PORT)

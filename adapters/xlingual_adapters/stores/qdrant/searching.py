@@ -1,4 +1,8 @@
-"""Searches: the nearest of all, and the nearest of each language."""
+"""Searches: the nearest of all, and the nearest of each language.
+
+A server ranks first and reads the payloads of the best afterwards, whatever is asked for. So
+a hit on a document that is replaced at that moment is whole, but its score may be the old one's.
+"""
 
 from __future__ import annotations
 

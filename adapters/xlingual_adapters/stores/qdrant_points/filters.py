@@ -9,8 +9,8 @@ nothing is lost below a `~`.
 
 What is right by construction: languages and lists are looked up in the library's own
 part of the payload, and so are dates, in one notation. What is inexact: `!=` between
-strings of a field that is not declared as keyword, numbers of 2**53 and above, and keys
-with a quote or a backslash.
+strings of a field that is not declared as keyword, numbers of 2**53 and above, keys with
+a quote or a backslash, and what is nested very deep.
 
 Declared fields hold values of their type, which is checked before a document gets here.
 """
@@ -64,6 +64,9 @@ _LARGEST_STORED = 2**63
 """Stored integers have 64 bits, with sign."""
 _HUGE = 1e300
 """Beyond it numbers are not put into a request."""
+
+_DEEPEST = 32
+"""Levels of a filter that are put into a request; JSON readers and gRPC bound the nesting."""
 
 _RANGE_KEY = {"<": "lt", "<=": "lte", ">": "gt", ">=": "gte"}
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9_-]+")
@@ -123,14 +126,17 @@ class _Translator:
     fields: Mapping[str, FieldType]
     indexed_only: bool
 
-    def bounds(self, where: Filter) -> Bounds:
+    def bounds(self, where: Filter, room: int = _DEEPEST) -> Bounds:
+        """room: levels that may follow; what lies below them is left to `filters.matches`."""
+        if room == 0:
+            return UNKNOWN
         match where:
             case And(parts):
-                return both([self.bounds(part) for part in parts])
+                return both([self.bounds(part, room - 1) for part in parts])
             case Or(parts):
-                return either([self.bounds(part) for part in parts])
+                return either([self.bounds(part, room - 1) for part in parts])
             case Not(part):
-                return negated(self.bounds(part))
+                return negated(self.bounds(part, room - 1))
             case HasLang(tags):
                 return certain(any_of(LANGS, tags))
             case HasId(ids):

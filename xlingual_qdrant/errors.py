@@ -301,32 +301,49 @@ class DocumentExists(StoreError, ValueError):
 
 
 class EmbedderMismatch(StoreError, ValueError):
-    """The collection was made with another embedder; its vectors mean something else."""
+    """The collection was made with another embedder; its vectors mean something else.
 
-    def __init__(self, collection: str, stored: str, given: str, differences: str) -> None:
-        super().__init__(collection, stored, given, differences)
+    remedy: what to do, in words.
+    """
+
+    def __init__(
+        self,
+        collection: str,
+        stored: str,
+        given: str,
+        differences: str,
+        remedy: str = "open it with the embedder it was made with, or embed its texts again with"
+        " `xlingual reembed`",
+    ) -> None:
+        super().__init__(collection, stored, given, differences, remedy)
         self.collection, self.stored, self.given = collection, stored, given
-        self.differences = differences
+        self.differences, self.remedy = differences, remedy
 
     def __str__(self) -> str:
         return (
             f"collection '{self.collection}' was made with {self.stored}, not with {self.given}:"
-            f" {self.differences}; open it with the embedder it was made with, or embed its texts"
-            " again with `xlingual reembed`"
+            f" {self.differences}; {self.remedy}"
         )
 
 
 class SchemaMismatch(StoreError, ValueError):
-    """The collection was made with another schema than the one asked for."""
+    """The collection was made with another schema than the one asked for.
 
-    def __init__(self, collection: str, differences: str) -> None:
-        super().__init__(collection, differences)
-        self.collection, self.differences = collection, differences
+    remedy: what to do, in words.
+    """
+
+    def __init__(
+        self,
+        collection: str,
+        differences: str,
+        remedy: str = "open it without a schema, or choose another name",
+    ) -> None:
+        super().__init__(collection, differences, remedy)
+        self.collection, self.differences, self.remedy = collection, differences, remedy
 
     def __str__(self) -> str:
         return (
-            f"collection '{self.collection}' has another schema: {self.differences};"
-            " open it without a schema, or choose another name"
+            f"collection '{self.collection}' has another schema: {self.differences}; {self.remedy}"
         )
 
 

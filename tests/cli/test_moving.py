@@ -86,7 +86,7 @@ def test_verify_tells_what_differs(places, run, parse):
     run("delete", "cat-de", "--store", "prod")
     differs = run("verify", "local", "prod", "--json")
     assert differs.exit_code == 1
-    assert "Error: 1 documents are missing, such as 'cat-de'" in differs.stderr
+    assert "Error: 1 document is missing: 'cat-de'" in differs.stderr
     assert parse(differs.stdout)[0]["missing"] == 1
 
 
@@ -99,12 +99,18 @@ def test_verify_tells_what_differs(places, run, parse):
         (("move", "feiss:there", "prod"), "Did you mean 'faiss'"),
         (("verify", "local", "prod"), "no collection 'documents'"),
         (("move", "local", "prod/a b"), "cannot name a collection"),
-        (("reembed",), "name another with --embedder"),
+        (("move", "local", "qdrant:localhost:6333"), "'qdrant:http://localhost:6333'"),
+        (("move", "local", "qdrant://localhost"), "'qdrant:http://localhost'"),
+        (("move", "local", "faiss:"), "names no place"),
+        (("move", "local", "memory"), "keeps nothing"),
+        (("move", "local", "prod", "--store", "edge"), "leave out --store"),
+        (("verify", "local", "local"), "the same collection"),
+        (("verify", "local", "faiss:../{here}/xlingual-data"), "the same collection"),
         (("reembed", "--collection", "document"), "Did you mean 'documents'"),
     ],
 )
 def test_what_does_not_fit_is_told(places, run, arguments, message):
-    result = run(*arguments)
+    result = run(*(argument.format(here=places.name) for argument in arguments))
     assert result.exit_code in (1, 2)
     assert message in result.stderr
     assert "internal error" not in result.stderr
@@ -172,6 +178,19 @@ def test_a_collection_is_embedded_again_with_another_embedder(places, short, run
     assert run("compact", "--store", store).exit_code == 0
     assert parse(run("info", "--store", store, "--json").stdout)[0]["dimension"] == 32
     assert run("collections", "--store", store).stdout.count("documents") == 1
+
+
+def test_a_copy_may_lie_beside_the_original(places, run):
+    assert run("move", "local", "prod").exit_code == 0
+    assert run("move", "prod", "prod/copy").exit_code == 0
+    assert run("verify", "prod", "prod/copy").exit_code == 0
+
+
+def test_a_collection_of_the_same_embedder_is_left_alone(filled, run, parse):
+    done = run("reembed", "--json")
+    assert done.exit_code == 0
+    assert "Nothing to do" in done.stderr
+    assert parse(done.stdout)[0]["embedded"] == 0
 
 
 def test_an_unfinished_re_embedding_can_be_discarded(places, short, run, parse):

@@ -6,22 +6,23 @@ from contextlib import ExitStack
 
 import click
 
-from xlingual_qdrant.cli.addresses import FORMS, opened, source_name
+from xlingual_qdrant.cli.addresses import explained, opened, source_name
 from xlingual_qdrant.cli.options import Options, common_options, pass_options
 from xlingual_qdrant.cli.output import counted, print_json
 from xlingual_qdrant.cli.progress import progress_bar
+from xlingual_qdrant.errors import StoreUnavailable, UsageError
 
 
 @click.command(
-    help=f"""Copy a collection with its vectors from SRC to DST, and verify the copy.
+    help=explained(
+        """
+        Copy a collection with its vectors from SRC to DST, and verify the copy.
 
-    Nothing is embedded again, and SRC stays as it is. If it is interrupted, the same command
-    goes on where it was; when it is done, the same command copies what has changed since.
-
-    {FORMS}
-
-    The collection has the same name in DST unless one is given there.
-    """,
+        Nothing is embedded again, and SRC stays as it is. If it is interrupted, the same command
+        goes on where it was; when it is done, the same command copies what has changed since.
+        What DST holds besides stays there.
+        """
+    ),
     epilog="""\b
 Examples:
   xlingual move local prod
@@ -49,7 +50,9 @@ def command(
     from xlingual_qdrant.transfer import move
 
     with ExitStack() as stack:
-        here, there = (opened(address, options, stack) for address in (source, target))
+        here, there = opened(source, target, options, stack)
+        if not there.store.capabilities.persistent:
+            raise UsageError(f"'{target}' keeps nothing when the command ends; name another DST")
         name = source_name(here, options)
         to = there.collection or name
         settings = options.settings()
@@ -68,7 +71,7 @@ def command(
                     batch_size=batch_size,
                     on_progress=bar.count if bar else None,
                 )
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, StoreUnavailable):
             options.say("\nWhat was copied is kept; the same command goes on from there.")
             raise
     found = report.comparison
@@ -84,7 +87,7 @@ def command(
         f" vectors differ by {found.largest_difference:.0e} at most"
     )
     if found.extra:
-        more = f"{counted(found.extra, 'document')} more that came from elsewhere"
-        options.say(f"'{to}' holds {more}.")
+        more = counted(found.extra, "document")
+        options.say(f"'{to}' holds {more} that '{name}' does not have.")
     if options.json:
         print_json([report.to_json()])

@@ -9,7 +9,6 @@ import click
 from xlingual_qdrant.cli.options import Options, common_options, pass_options
 from xlingual_qdrant.cli.output import counted, print_json
 from xlingual_qdrant.cli.progress import progress_bar
-from xlingual_qdrant.errors import UsageError
 
 
 @click.command(
@@ -51,12 +50,6 @@ def command(options: Options, batch_size: int, discard: bool) -> None:
             )
             return
         embedder = load_embedder(None, settings=settings)
-        with closing(store.open(name)) as there:
-            known = there.schema.embedder
-        if known is not None and known.compare(embedder.fingerprint).verdict == "same":
-            raise UsageError(
-                f"collection '{name}' is made with {known} already; name another with --embedder"
-            )
         try:
             with progress_bar(options) as bar:
                 report = reembed(
@@ -69,12 +62,16 @@ def command(options: Options, batch_size: int, discard: bool) -> None:
         except KeyboardInterrupt:
             options.say("\nWhat was embedded is kept; the same command goes on from there.")
             raise
-    options.say(
-        f"Embedded {counted(report.embedded, 'document')} of '{name}' with {report.after}"
-        f" in {report.seconds:.1f} s; it holds {report.count:,}."
-    )
-    if report.truncated:
-        options.say(f"  truncated  {report.truncated:,}  longer than the model reads; stored whole")
-    options.say(f"Before it was {report.before or 'unknown'}; `xlingual compact` removes that.")
+    if report.before == report.after and not report.embedded:
+        options.say(f"Nothing to do: '{name}' is made with {report.after} already.")
+    else:
+        options.say(
+            f"Embedded {counted(report.embedded, 'document')} of '{name}' with {report.after}"
+            f" in {report.seconds:.1f} s; it holds {report.count:,}."
+        )
+        if report.truncated:
+            cut = f"{report.truncated:,}  longer than the model reads; stored whole"
+            options.say(f"  truncated  {cut}")
+        options.say(f"Before it was {report.before or 'unknown'}; `xlingual compact` removes that.")
     if options.json:
         print_json([report.to_json()])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from hashlib import blake2b
 
@@ -12,12 +12,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xlingual_qdrant.documents import Document, JsonValue, content_hash
-from xlingual_qdrant.ports import Store, StoredCollection, Vectors
-from xlingual_qdrant.transfer.batches import BATCH, OnProgress, Source, ahead
+from xlingual_qdrant.errors import EmbedderMismatch, SchemaMismatch
+from xlingual_qdrant.ports import LanguageDetector, Store, StoredCollection, Vectors
+from xlingual_qdrant.schema import CollectionSchema
+from xlingual_qdrant.transfer.sources import (
+    BATCH,
+    OnProgress,
+    Source,
+    ahead,
+    check_apart,
+    opened,
+    read_with,
+)
 
 SAME_VECTOR = 1e-5
 """Largest difference in one dimension between a vector and what another store keeps of it:
 some normalise anew, none of ours rounds to less than 32 bits."""
+MOVE_STATE = "transfer.move"
+"""Where a target remembers, until it is complete, how far a move has come."""
+
 EXAMPLES = 10
 
 _MASK = (1 << 128) - 1
@@ -95,17 +108,21 @@ class Comparison:
     def differences(self) -> list[str]:
         """Return what differs, in words, with some ids."""
         words = {
-            "missing": "are missing",
-            "changed": "have another text, language or metadata",
-            "revectored": "have another vector",
-            "extra": "are only in the target",
+            "missing": ("is missing", "are missing"),
+            "changed": (
+                "has another text, language or metadata",
+                "have another text, language or metadata",
+            ),
+            "revectored": ("has another vector", "have another vector"),
+            "extra": ("is only in the target", "are only in the target"),
         }
-        found = [
-            f"{getattr(self, what):,} documents {verb}, such as"
-            f" {', '.join(map(repr, self.examples[what]))}"
-            for what, verb in words.items()
-            if getattr(self, what)
-        ]
+        found: list[str] = []
+        for what, (of_one, of_many) in words.items():
+            if count := getattr(self, what):
+                ids = ", ".join(map(repr, self.examples[what]))
+                number = "1 document" if count == 1 else f"{count:,} documents"
+                such_as = "" if count == 1 else "such as "
+                found.append(f"{number} {of_one if count == 1 else of_many}: {such_as}{ids}")
         if self.states:
             found.append(f"the states {', '.join(map(repr, self.states))} differ")
         return found
@@ -127,20 +144,44 @@ class Comparison:
 
 
 def verify(
-    source: Store,
-    target: Store,
+    source: Store | str,
+    target: Store | str,
     name: str,
     *,
     to: str | None = None,
+    detector: LanguageDetector | None = None,
     on_progress: OnProgress | None = None,
 ) -> Comparison:
     """Compare a collection with its copy in another store; nothing is changed.
 
-    to: what the copy is called, default `name`. Every document and vector is read on both
-    sides. Raises CollectionMissing, StoreError.
+    source, target: stores, or their names in the settings. to: what the copy is called, default
+    `name`. detector: of a copy that was made with one. Every document and vector is read on both
+    sides. Raises CollectionMissing, SchemaMismatch, EmbedderMismatch if vectors cannot be
+    compared, StoreError.
     """
-    with closing(source.open(name)) as one, closing(target.open(to or name)) as other:
-        return compare(one, other, on_progress=on_progress)
+    to = name if to is None else to
+    with ExitStack() as stack:
+        here, there = opened(source, stack), opened(target, stack)
+        check_apart(here, name, there, to)
+        one = stack.enter_context(closing(here.open(name)))
+        other = stack.enter_context(closing(there.open(to)))
+        check_comparable(one.schema, other.schema)
+        return compare(
+            read_with(one, detector), other, on_progress=on_progress, but_state=MOVE_STATE
+        )
+
+
+def check_comparable(source: CollectionSchema, target: CollectionSchema) -> None:
+    """Raise SchemaMismatch or EmbedderMismatch if vectors of the two mean different things."""
+    remedy = "name another collection as the target, or embed it again with `xlingual reembed`"
+    if target.dimension != source.dimension:
+        differences = f"{target.dimension} dimensions, the source has {source.dimension}"
+        raise SchemaMismatch(target.name, differences, remedy)
+    if target.embedder is not None and source.embedder is not None:
+        verdict, differences = target.embedder.compare(source.embedder)
+        if verdict == "different":
+            made_with = (str(target.embedder), str(source.embedder))
+            raise EmbedderMismatch(target.name, *made_with, differences, remedy)
 
 
 def compare(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from xlingual_qdrant.collection import checked_count
 from xlingual_qdrant.documents import Document, JsonValue, content_hash
 from xlingual_qdrant.errors import (
     CollectionExists,
@@ -20,9 +21,7 @@ from xlingual_qdrant.errors import (
     InvalidDocument,
     SchemaMismatch,
     TransferIncomplete,
-    UsageError,
 )
-from xlingual_qdrant.filters import Filter
 from xlingual_qdrant.ports import (
     Embedder,
     LanguageDetector,
@@ -32,13 +31,24 @@ from xlingual_qdrant.ports import (
     Vectors,
 )
 from xlingual_qdrant.schema import COMPATIBLE_COSINE, CollectionSchema, field_problem
-from xlingual_qdrant.transfer.batches import BATCH, OnProgress, Source, ahead
-from xlingual_qdrant.transfer.comparing import SAME_VECTOR, Comparison, compare, differing
+from xlingual_qdrant.transfer.comparing import (
+    MOVE_STATE,
+    SAME_VECTOR,
+    Comparison,
+    check_comparable,
+    compare,
+    differing,
+)
+from xlingual_qdrant.transfer.sources import (
+    BATCH,
+    OnProgress,
+    Source,
+    ahead,
+    check_apart,
+    opened,
+    read_with,
+)
 from xlingual_qdrant.validation import to_document
-from xlingual_qdrant.writing import with_languages
-
-STATE = "transfer.move"
-"""Where the target remembers, until it is complete, how far a move has come."""
 
 _REMEMBER_EVERY_S = 0.5
 _SAMPLE = 32
@@ -70,8 +80,8 @@ class MoveReport:
 
 
 def move(
-    source: Store,
-    target: Store,
+    source: Store | str,
+    target: Store | str,
     name: str,
     *,
     to: str | None = None,
@@ -82,9 +92,10 @@ def move(
 ) -> MoveReport:
     """Copy a collection with its vectors into another store, and verify the copy.
 
-    to: what it is called there, default `name`; made with the same schema if it is missing.
-    The source stays as it is. An interrupted move goes on where it was; a move that has been
-    done writes only what has changed since. What else the target holds is left alone.
+    source, target: stores, or their names in the settings. to: what the collection is called
+    there, default `name`; made with the same schema if it is missing. The source stays as it is.
+    An interrupted move goes on where it was; a move that has been done writes only what has
+    changed since. What else the target holds is left alone, also what the source has deleted.
     embedder: of a source that does not know it, such as another program's: what its vectors
     were made with, which is checked on a sample. detector: finds the language of documents
     that come without one.
@@ -93,39 +104,28 @@ def move(
     TransferIncomplete if the verification finds a difference, and the errors of both stores.
     """
     began = time.monotonic()
-    _check_apart(source, name, target, to or name)
+    checked_count("batch_size", batch_size)
+    to = name if to is None else to
     with ExitStack() as stack:
-        one = stack.enter_context(closing(source.open(name)))
+        here, there = opened(source, stack), opened(target, stack)
+        check_apart(here, name, there, to)
+        one = stack.enter_context(closing(here.open(name)))
         if embedder is not None:
             _check_made_by(one, embedder)
-        other = stack.enter_context(closing(_opened(one.schema, target, to or name, embedder)))
-        read: Source = one if detector is None else _WithLanguages(one, detector)
+        other = stack.enter_context(closing(_target(one.schema, there, to, embedder)))
         # Two stores in memory are told apart by nothing that outlives this process.
-        origin = f"{source.location}/{name}" if source.capabilities.persistent else None
-        mover = _Move(read, other, origin, batch_size, on_progress)
+        origin = f"{here.location}/{name}" if here.capabilities.persistent else None
+        mover = _Move(read_with(one, detector), other, origin, batch_size, on_progress)
         comparison = mover.run()
         if mover.resumed and not comparison.complete:
             # What was copied before the interruption has changed since.
             comparison = mover.run()
         if not comparison.complete:
-            raise TransferIncomplete(to or name, target.location, comparison.differences())
+            raise TransferIncomplete(to, there.location, comparison.differences())
     seconds = time.monotonic() - began
     return MoveReport(
         comparison.source.count, mover.written, mover.resumed, comparison, round(seconds, 3)
     )
-
-
-def _check_apart(source: Store, name: str, target: Store, to: str) -> None:
-    is_one = source is target or (
-        type(source) is type(target)
-        and source.capabilities.persistent
-        and source.location == target.location
-    )
-    if is_one and name == to:
-        raise UsageError(
-            f"source and target are the same collection, '{name}' in {source.location};"
-            " name another store, or another name for the copy"
-        )
 
 
 class _Move:
@@ -158,8 +158,10 @@ class _Move:
         self._carry(after)
         self._tell("building indexes")
         self._target.flush()
-        found = compare(self._source, self._target, on_progress=self._on_progress, but_state=STATE)
-        self._target.write_state(STATE, None)
+        found = compare(
+            self._source, self._target, on_progress=self._on_progress, but_state=MOVE_STATE
+        )
+        self._target.write_state(MOVE_STATE, None)
         self._compares = True
         return found
 
@@ -172,7 +174,7 @@ class _Move:
                 self._remember(batch.documents[-1].id)
                 remembered_at = time.monotonic()
             self._tell("moving")
-        for key in set(self._source.states()) - {STATE}:
+        for key in set(self._source.states()) - {MOVE_STATE}:
             value = self._source.read_state(key)
             if value != self._target.read_state(key):
                 self._target.write_state(key, value)
@@ -198,11 +200,11 @@ class _Move:
         if self._origin is None:
             return
         state = {"source": self._origin, "after": after, "read": self._read}
-        self._target.write_state(STATE, json.dumps(state).encode())
+        self._target.write_state(MOVE_STATE, json.dumps(state).encode())
 
     def _remembered(self) -> str | None:
         """Return the id behind which to go on; None to begin."""
-        kept = self._target.read_state(STATE)
+        kept = self._target.read_state(MOVE_STATE)
         state: dict[str, Any] = {} if kept is None else json.loads(kept)
         self._read = 0
         if self._origin is None or state.get("source") != self._origin:
@@ -243,7 +245,7 @@ def _checked(document: Document, schema: CollectionSchema) -> Document:
     return checked
 
 
-def _opened(
+def _target(
     schema: CollectionSchema, store: Store, name: str, embedder: Embedder | None
 ) -> StoredCollection:
     """Open the target, or create it; its vectors have to mean the same as the source's."""
@@ -265,33 +267,28 @@ def _opened(
 
 
 def _check_fits(wanted: CollectionSchema, there: CollectionSchema) -> None:
-    if there.dimension != wanted.dimension:
-        differences = f"{there.dimension} dimensions, the source has {wanted.dimension}"
-        raise SchemaMismatch(there.name, differences)
-    if there.embedder is None and wanted.embedder is None:
-        return
-    if there.embedder is None or wanted.embedder is None:
+    check_comparable(wanted, there)
+    if (there.embedder is None) != (wanted.embedder is None):
         side = "the target" if there.embedder is None else "the source"
         raise SchemaMismatch(
             there.name,
             f"{side} does not know its embedder, so its vectors may mean something else",
+            "name another collection as the target, or the embedder that made the vectors",
         )
-    verdict, differences = there.embedder.compare(wanted.embedder)
-    if verdict == "different":
-        raise EmbedderMismatch(there.name, str(there.embedder), str(wanted.embedder), differences)
 
 
 def _check_made_by(source: StoredCollection, embedder: Embedder) -> None:
     """Raise EmbedderMismatch unless the embedder gives the vectors that the source has."""
     name, given = source.schema.name, str(embedder.fingerprint)
+    remedy = "name the embedder that made the vectors, or none, and embed the copy again"
     if source.schema.embedder is not None:
         verdict, differences = source.schema.embedder.compare(embedder.fingerprint)
         if verdict == "different":
-            raise EmbedderMismatch(name, str(source.schema.embedder), given, differences)
+            raise EmbedderMismatch(name, str(source.schema.embedder), given, differences, remedy)
         return
     if embedder.dimension != source.schema.dimension:
         differences = f"{source.schema.dimension} and {embedder.dimension} dimensions"
-        raise EmbedderMismatch(name, "another embedder", given, differences)
+        raise EmbedderMismatch(name, "another embedder", given, differences, remedy)
     sample = next(source.scan(with_vectors=True, batch=_SAMPLE), None)
     if sample is None or sample.vectors is None:
         return
@@ -300,26 +297,4 @@ def _check_made_by(source: StoredCollection, embedder: Embedder) -> None:
     if cosines.min() <= COMPATIBLE_COSINE:
         shown = ", ".join(f"{cosine:.3f}" for cosine in cosines[:6])
         differences = f"its vectors and those made now of the same texts have cosines {shown}"
-        raise EmbedderMismatch(name, "another embedder", given, differences)
-
-
-class _WithLanguages:
-    """A collection as it is read, with a language found for each document that has none."""
-
-    def __init__(self, source: StoredCollection, detector: LanguageDetector) -> None:
-        self._source, self._detector = source, detector
-        self.count, self.content_hashes = source.count, source.content_hashes
-        self.states, self.read_state = source.states, source.read_state
-
-    def scan(
-        self,
-        where: Filter | None = None,
-        *,
-        with_vectors: bool = False,
-        batch: int = BATCH,
-        after: str | None = None,
-    ) -> Iterator[ScanBatch]:
-        """Yield what the source yields, with languages."""
-        parts = self._source.scan(where, with_vectors=with_vectors, batch=batch, after=after)
-        for part in parts:
-            yield ScanBatch(with_languages(part.documents, lambda: self._detector), part.vectors)
+        raise EmbedderMismatch(name, "another embedder", given, differences, remedy)

@@ -6,16 +6,18 @@ import time
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 
+from xlingual_qdrant.collection import checked_count
 from xlingual_qdrant.documents import Document, JsonValue, content_hash
 from xlingual_qdrant.errors import NotSupported, TransferIncomplete
 from xlingual_qdrant.ports import Embedder, Store, StoredCollection
-from xlingual_qdrant.transfer.batches import OnProgress, ahead
-from xlingual_qdrant.writing import embedded
+from xlingual_qdrant.settings import load_embedder
+from xlingual_qdrant.transfer.sources import OnProgress, ahead, opened
+from xlingual_qdrant.writing import embedded as embedded_texts
 
 WINDOW = 4096
 """Documents embedded and written at once."""
 
-_ROUNDS = 5
+_ROUNDS = 3
 """Times that documents are looked for that were written meanwhile."""
 
 
@@ -48,19 +50,20 @@ class ReembedReport:
 
 
 def reembed(
-    store: Store,
+    store: Store | str,
     name: str,
-    embedder: Embedder,
+    embedder: Embedder | str,
     *,
     batch_size: int = WINDOW,
     on_progress: OnProgress | None = None,
 ) -> ReembedReport:
     """Embed all texts again with this embedder, then switch to the new vectors in one step.
 
-    A second collection is filled, unseen; an interrupted filling goes on when called again
-    with the same embedder. Whoever has the collection open reads the old one to the end, and
-    gets the new one by opening it again, with the new embedder. The old one is kept until
-    `compact`. States, such as statistics of the old vectors, are not carried over.
+    store, embedder: ready ones, or their names in the settings. A second collection is filled,
+    unseen; an interrupted filling goes on when called again with the same embedder. Whoever has
+    the collection open reads the old one to the end, and gets the new one by opening it again,
+    with the new embedder. The old one is kept until `compact`. States, such as statistics of the
+    old vectors, are not carried over. A collection of this embedder is left as it is.
 
     On a store with one writer nobody else can write meanwhile. On a server what others write
     until shortly before the switch is carried over; stop them to be sure of all.
@@ -69,35 +72,43 @@ def reembed(
     TransferIncomplete if documents are written faster than they are embedded.
     """
     began = time.monotonic()
+    checked_count("batch_size", batch_size)
+    with ExitStack() as stack:
+        place = opened(store, stack)
+        model = load_embedder(embedder) if isinstance(embedder, str) else embedder
+        old = stack.enter_context(closing(place.open(name)))
+        before, after = old.schema.embedder, model.fingerprint
+        embedded = truncated = 0
+        if before is None or before.compare(after).verdict != "same":
+            _check_replaces(place)
+            changed = {"dimension": model.dimension, "embedder": after}
+            begun = place.begin_replacement(old.schema.model_copy(update=changed))
+            new = stack.enter_context(closing(begun))
+            filling = _Filling(old, new, model, batch_size, on_progress)
+            filling.run(place.location)
+            embedded, truncated = filling.embedded, filling.truncated
+            # While `new` is open nobody else writes to a store with one writer.
+            place.finish_replacement(name)
+            count = new.count()
+        else:
+            count = old.count()
+    return ReembedReport(
+        count=count,
+        embedded=embedded,
+        truncated=truncated,
+        before=None if before is None else str(before),
+        after=str(after),
+        seconds=round(time.monotonic() - began, 3),
+    )
+
+
+def _check_replaces(store: Store) -> None:
     if not store.capabilities.aliases:
         raise NotSupported(
             store.location,
             "replace a collection behind its name",
             "move it to a store that can, or ingest its texts into a new collection",
         )
-    with ExitStack() as stack:
-        old = stack.enter_context(closing(store.open(name)))
-        schema = old.schema.model_copy(
-            update={"dimension": embedder.dimension, "embedder": embedder.fingerprint}
-        )
-        new = stack.enter_context(closing(store.begin_replacement(schema)))
-        filling = _Filling(old, new, embedder, batch_size, on_progress)
-        filling.run(store.location)
-        if on_progress:
-            on_progress("building indexes", filling.done, filling.done)
-        new.flush()
-        count = new.count()
-        # While `new` is open nobody else writes to a store with one writer.
-        store.finish_replacement(name)
-    before = old.schema.embedder
-    return ReembedReport(
-        count=count,
-        embedded=filling.embedded,
-        truncated=filling.truncated,
-        before=None if before is None else str(before),
-        after=str(embedder.fingerprint),
-        seconds=round(time.monotonic() - began, 3),
-    )
 
 
 class _Filling:
@@ -116,13 +127,23 @@ class _Filling:
         self.done = self.embedded = self.truncated = 0
 
     def run(self, where: str) -> None:
-        """Fill until a round finds nothing to do: others may write to the old one meanwhile."""
+        """Fill until a round finds nothing to do: others may write to the old one meanwhile.
+
+        Indexes are built before the last round, so that it is a short way from there to the switch.
+        """
         for _ in range(_ROUNDS):
-            if not self._add_what_differs() and not self._remove_what_is_gone():
+            self._round()
+            if self._on_progress:
+                self._on_progress("building indexes", self.done, self.done)
+            self._new.flush()
+            if self._round() == 0 and self._new.count() == self._old.count():
                 return
         raise TransferIncomplete(
             self._old.schema.name, where, ["others write faster than its texts are embedded"]
         )
+
+    def _round(self) -> int:
+        return self._add_what_differs() + self._remove_what_is_gone()
 
     def _add_what_differs(self) -> int:
         total, changed = self._old.count(), 0
@@ -141,7 +162,7 @@ class _Filling:
     def _write(self, documents: list[Document]) -> None:
         if documents:
             texts = [document.text for document in documents]
-            vectors, truncated = embedded(self._new.schema, self._embedder, texts)
+            vectors, truncated = embedded_texts(self._new.schema, self._embedder, texts)
             self._new.write(documents, vectors)
             self.embedded += len(documents)
             self.truncated += truncated

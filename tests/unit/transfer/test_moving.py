@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import closing
+from pathlib import Path
 
 import pytest
+from xlingual_adapters.stores.faiss import FaissSettings, FaissStore
 
 from xlingual_qdrant import load_detector, load_embedder
 from xlingual_qdrant.documents import Document
@@ -152,9 +154,9 @@ def test_a_source_that_is_written_meanwhile_is_told_and_the_next_move_has_it(
                 late = [Document("late", "late"), Document("later", "d")]
                 collection.write(late, random_vectors(2, DIMENSION))
 
-    with pytest.raises(TransferIncomplete, match="1 documents are missing, such as 'late'") as met:
+    with pytest.raises(TransferIncomplete, match="1 document is missing: 'late'") as met:
         move(source, target, "support", on_progress=written)
-    assert "1 documents have another text" in str(met.value)
+    assert "1 document has another text" in str(met.value)
     assert move(source, target, "support").written == 2
 
 
@@ -180,6 +182,22 @@ def test_a_copy_may_have_another_name_also_in_the_same_store() -> None:
         move(store, store, "support")
 
 
+def test_another_spelling_of_the_place_is_the_same_place(tmp_path: Path) -> None:
+    filled(store := FaissStore(FaissSettings(path=tmp_path / "data")))
+    (tmp_path / "link").symlink_to(tmp_path / "data")
+    link = FaissStore(FaissSettings(path=tmp_path / "link"))
+    for refused in (move, verify):
+        with pytest.raises(UsageError, match="the same collection, 'support'"):
+            refused(store, link, "support")
+    assert move(store, link, "support", to="copy").comparison.same
+
+
+@pytest.mark.parametrize("size", [0, -1, "5"])
+def test_a_batch_holds_something(size: int) -> None:
+    with pytest.raises(UsageError, match="batch_size"):
+        move(MemoryStore(), MemoryStore(), "support", batch_size=size)
+
+
 def test_a_missing_source_makes_no_target() -> None:
     target = MemoryStore()
     with pytest.raises(CollectionMissing):
@@ -191,8 +209,9 @@ def test_a_target_of_another_dimension_or_embedder_is_refused() -> None:
     source, target = MemoryStore(), MemoryStore()
     filled(source)
     target.create(CollectionSchema(name="support", dimension=9))
-    with pytest.raises(SchemaMismatch, match="9 dimensions, the source has 8"):
-        move(source, target, "support")
+    for refused in (move, verify):
+        with pytest.raises(SchemaMismatch, match="9 dimensions, the source has 8"):
+            refused(source, target, "support")
     known = MemoryStore()
     fingerprint = load_embedder("bundled").fingerprint
     known.create(CollectionSchema(name="a", dimension=fingerprint.dimension, embedder=fingerprint))
@@ -219,6 +238,8 @@ def test_the_embedder_of_unlabelled_vectors_is_checked_and_kept() -> None:
     assert moved.schema.embedder == embedder.fingerprint
     assert moved.count_by_language() == {"en": 1, "de": 1, "ja": 1}
     assert move(source, target, "a", embedder=embedder, detector=load_detector()).written == 0
+    assert verify(source, target, "a", detector=load_detector()).same
+    assert verify(source, target, "a").changed == 3
     collection.write([Document(texts[0])], random_vectors(1, embedder.dimension))
     with pytest.raises(EmbedderMismatch, match="have cosines"):
         move(source, MemoryStore(), "a", embedder=embedder)

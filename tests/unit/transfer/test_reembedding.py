@@ -17,6 +17,7 @@ from xlingual_qdrant.errors import (
     EmbedderMismatch,
     NotSupported,
     TransferIncomplete,
+    UsageError,
 )
 from xlingual_qdrant.memory import MemoryStore
 from xlingual_qdrant.ports import Capabilities, Store, Vectors
@@ -138,7 +139,41 @@ def test_what_is_written_meanwhile_is_carried_over() -> None:
     new = store.open("trains")
     assert new.fetch(["late"]) == late
     assert (new.fetch(["0"]), new.count()) == ([None], 60)
-    assert calls[-1] == "building indexes"
+    assert calls[-1] == "embedding"
+
+
+def test_what_is_written_while_indexes_are_built_is_carried_over() -> None:
+    store, embedder = MemoryStore(), Hashed()
+    trains(store)
+    old = store.open("trains")
+    late = [Document("Ganz spät.", "late", "de")]
+
+    def written(what: str, done: int, total: int) -> None:
+        if what == "building indexes":
+            old.write(late, load_embedder("bundled").embed_documents(["Ganz spät."]))
+
+    report = reembed(store, "trains", embedder, on_progress=written)
+    assert (report.count, report.embedded) == (61, 61)
+    assert store.open("trains").fetch(["late"]) == late
+
+
+def test_a_collection_of_this_embedder_is_left_as_it_is() -> None:
+    store, embedder = MemoryStore(), Hashed()
+    trains(store)
+    reembed(store, "trains", embedder)
+    there = store.open("trains")
+    report = reembed(store, "trains", embedder)
+    assert (report.count, report.embedded) == (60, 0)
+    assert store.open("trains") is there
+
+
+@pytest.mark.parametrize("size", [0, -1])
+def test_a_batch_holds_something(size: int) -> None:
+    store = MemoryStore()
+    trains(store)
+    with pytest.raises(UsageError, match="batch_size"):
+        reembed(store, "trains", Hashed(), batch_size=size)
+    assert store.open("trains").count() == 60
 
 
 def test_a_writer_that_never_stops_is_told_and_nothing_is_switched() -> None:

@@ -201,13 +201,14 @@ class FaissCollection:
 
         Raises CollectionDamaged if a living vector is damaged.
         """
+        # First, because it only gives back room, and all else needs some.
+        with self._connections.writing_alone():
+            self._collections.remove_replaced(self.generation)
         segments = self._snapshot().segments.values()
         self._compact([segment.number for segment in segments if segment.dead.size])
         self._connections.vacuum()
         self._build_indexes()
         self._remove_unused_files()
-        with self._connections.writing_alone():
-            self._collections.remove_replaced(self.generation)
 
     def flush(self) -> None:
         """Build indexes that are due, if this opening has written; documents are on disk."""

@@ -9,7 +9,8 @@ from typing import Any, Literal, TypeAlias, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from xlingual_qdrant.errors import MissingExtra, SettingsError, UnknownName, did_you_mean
+from xlingual_qdrant.errors import MissingExtra, SettingsError, UnknownName
+from xlingual_qdrant.explaining import explain
 from xlingual_qdrant.ports import DetectorPlugin, EmbedderPlugin, Plugin, StorePlugin
 
 Role: TypeAlias = Literal["store", "embedder", "detector"]
@@ -97,15 +98,3 @@ def check_settings(model: type[ModelT], values: Mapping[str, Any], where: str) -
         return model.model_validate(dict(values))
     except ValidationError as exc:
         raise SettingsError(explain(exc, model, where)) from None
-
-
-def explain(exc: ValidationError, model: type[BaseModel], where: str) -> str:
-    """Return the first fault of a validation in words, without the value that was given."""
-    fault = exc.errors(include_input=False, include_url=False)[0]
-    place = ".".join(str(part) for part in fault["loc"])
-    path = f"{where}.{place}" if where and place else where or place
-    if fault["type"] == "extra_forbidden":
-        known = [name for name in model.model_fields if not name.startswith("_")]
-        hint = did_you_mean(str(fault["loc"][-1]), known)
-        return f"unknown setting '{path}'.{hint} There are: {', '.join(known)}"
-    return f"setting '{path}': {fault['msg']}"

@@ -14,7 +14,8 @@ from typing import Any, NamedTuple, TypeAlias, cast
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError
 
-from xlingual_qdrant.errors import SettingsError, UnknownName, did_you_mean
+from xlingual_qdrant.errors import SettingsError, UnknownName, UsageError, did_you_mean
+from xlingual_qdrant.explaining import explain
 from xlingual_qdrant.ports import (
     DetectorPlugin,
     Embedder,
@@ -23,7 +24,7 @@ from xlingual_qdrant.ports import (
     Store,
     StorePlugin,
 )
-from xlingual_qdrant.registry import Role, check_settings, explain, installed, plugin
+from xlingual_qdrant.registry import Role, check_settings, installed, plugin
 from xlingual_qdrant.schema import FieldType, check_name
 
 FILE_NAME = "xlingual.toml"
@@ -65,7 +66,7 @@ DEFAULTS: dict[str, Any] = {
     "embedders": {"bundled": {"kind": "static"}},
     "detectors": {"default": {"kind": "py3langid"}},
 }
-_SECTIONS: dict[Role, str] = {"store": "stores", "embedder": "embedders", "detector": "detectors"}
+SECTIONS: dict[Role, str] = {"store": "stores", "embedder": "embedders", "detector": "detectors"}
 
 
 class _Layer(NamedTuple):
@@ -103,6 +104,8 @@ def load_settings(
     environ = os.environ if environ is None else environ
     layers = [_Layer(DEFAULTS, "default")]
     if not isinstance(source, Mapping):
+        if not isinstance(source, str | os.PathLike | None):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise UsageError(f"settings are no {type(source).__name__}; give a file or a mapping")
         named = source or environ.get("XLINGUAL_CONFIG")
         file = Path(named) if named else _find(folder or Path.cwd())
         if file is not None:
@@ -134,7 +137,7 @@ def _read(file: Path) -> dict[str, Any]:
 
 
 def _sections(values: Mapping[str, Any]) -> Iterator[Section]:
-    for group in _SECTIONS.values():
+    for group in SECTIONS.values():
         named = values.get(group)
         if isinstance(named, dict):
             parts = cast("dict[str, object]", named).values()
@@ -164,7 +167,7 @@ def _from_environment(environ: Mapping[str, str], lower: list[_Layer]) -> Iterat
 
 
 def _groups() -> tuple[str, ...]:
-    return (*_SECTIONS.values(), "fields")
+    return (*SECTIONS.values(), "fields")
 
 
 def _spelled(name: str, group: str, lower: list[_Layer]) -> str:
@@ -178,7 +181,7 @@ def _merge(layers: list[_Layer]) -> Settings:
     origins: dict[str, str] = {}
     for layer in layers:
         for name, value in layer.values.items():
-            if name in _SECTIONS.values() and isinstance(value, dict):
+            if name in SECTIONS.values() and isinstance(value, dict):
                 named = cast("dict[str, object]", value)
                 _merge_sections(values.setdefault(name, {}), named, name, layer.origin, origins)
             elif name == "fields" and isinstance(value, dict):
@@ -191,9 +194,9 @@ def _merge(layers: list[_Layer]) -> Settings:
     try:
         settings = Settings.model_validate(values)
     except ValidationError as exc:
-        name = str(exc.errors()[0]["loc"][0])
-        message = explain(exc, Settings, "")
-        raise SettingsError(f"{message} (from {origins.get(name, layers[1].origin)})") from None
+        name, *within = map(str, exc.errors()[0]["loc"])
+        origin = origins.get(".".join((name, *within[:1])), origins.get(name, layers[1].origin))
+        raise SettingsError(f"{explain(exc, Settings, '')} (from {origin})") from None
     check_name(settings.collection)
     settings._origins = origins  # pyright: ignore[reportPrivateUsage]
     return settings
@@ -225,7 +228,7 @@ def load_store(name: NameOrSettings | None = None, *, settings: Settings | None 
     name: such as "prod"; a kind such as "memory"; a mapping such as
     `{"kind": "faiss", "path": "data"}`; None takes `store` of the settings.
     settings: found as `load_settings` does if not given.
-    Raises UnknownName, SettingsError, MissingExtra, StoreError.
+    Raises UnknownName, SettingsError, MissingExtra, StoreError; UsageError for what is no name.
     """
     kind, values, where = _section("store", name, settings)
     found = plugin("store", kind, StorePlugin)
@@ -245,8 +248,9 @@ def load_detector(
     name: NameOrSettings | None = "default", *, settings: Settings | None = None
 ) -> LanguageDetector | None:
     """Return a language detector, named as for `load_store`; None for the name "none"."""
-    known = settings or load_settings()
-    if (known.detector if name is None else name) == "none":
+    known = _known(settings)
+    name = known.detector if name is None else name
+    if isinstance(name, str) and name == "none":
         return None
     kind, values, where = _section("detector", name, known)
     found = plugin("detector", kind, DetectorPlugin)
@@ -259,51 +263,39 @@ def _section(
     """Return the kind, the values and the dotted name of a section."""
     if isinstance(name, Mapping):
         return _kind(dict(name), role, f"({role})")
-    known = settings or load_settings()
-    sections = cast(Sections, getattr(known, _SECTIONS[role]))
+    if name is not None and not isinstance(name, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise UsageError(
+            f"no {role} is named by {_type_of(name)}; give its name, a kind, or a mapping"
+            " with a kind and its settings"
+        )
+    known = _known(settings)
+    sections = cast(Sections, getattr(known, SECTIONS[role]))
     chosen = cast(str, getattr(known, role)) if name is None else name
     if chosen in sections:
-        return _kind(dict(sections[chosen]), role, f"{_SECTIONS[role]}.{chosen}")
+        return _kind(dict(sections[chosen]), role, f"{SECTIONS[role]}.{chosen}")
     kinds = [there.kind for there in installed() if there.role == role]
     if chosen in kinds:
         return chosen, {}, chosen
     raise UnknownName(role, chosen, sorted({*sections, *kinds}))
 
 
+def _known(settings: Settings | None) -> Settings:
+    if settings is None:
+        return load_settings()
+    if not isinstance(settings, Settings):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise UsageError(f"settings is {_type_of(settings)}; make it by load_settings(...)")
+    return settings
+
+
+def _type_of(value: object) -> str:
+    """Name the type of what was given, not the value: it may be a secret."""
+    return f"a value of type {type(value).__name__}"
+
+
 def _kind(values: Section, role: Role, where: str) -> tuple[str, Section, str]:
     kind = values.pop("kind", None)
     if not isinstance(kind, str):
         kinds = ", ".join(there.kind for there in installed() if there.role == role)
-        raise SettingsError(f"setting '{where}.kind' is missing; there are: {kinds}")
+        met = "is missing" if kind is None else f"is {_type_of(kind)}, not a text"
+        raise SettingsError(f"setting '{where}.kind' {met}; there are: {kinds}")
     return kind, values, where
-
-
-def effective(settings: Settings) -> list[tuple[str, object, str]]:
-    """Return every setting in force: dotted name, value with secrets masked, origin."""
-    rows: list[tuple[str, object, str]] = []
-    for name in ("collection", "store", "embedder", "detector"):
-        rows.append((name, getattr(settings, name), settings.origins.get(name, "default")))
-    for name, kind in settings.fields.items():
-        rows.append((f"fields.{name}", kind, settings.origins.get(f"fields.{name}", "default")))
-    for role, group in _SECTIONS.items():
-        for section, values in cast(Sections, getattr(settings, group)).items():
-            for key, value in values.items():
-                path = f"{group}.{section}.{key}"
-                shown = "**********" if _is_secret(role, values, key) else value
-                rows.append((path, shown, settings.origins.get(path, "default")))
-    return rows
-
-
-def _is_secret(role: Role, values: Section, key: str) -> bool:
-    """Say whether a key holds a secret: its adapter knows, else its name tells."""
-    if any(word in key.lower() for word in ("key", "token", "secret", "password")):
-        return True
-    kinds: dict[Role, Any] = {
-        "store": StorePlugin,
-        "embedder": EmbedderPlugin,
-        "detector": DetectorPlugin,
-    }
-    if not any(there.role == role and there.kind == values.get("kind") for there in installed()):
-        return False
-    field = plugin(role, values["kind"], kinds[role]).settings.model_fields.get(key)
-    return field is not None and "SecretStr" in str(field.annotation)

@@ -30,6 +30,32 @@ def test_secrets_are_masked(folder, run, monkeypatch):
     assert "stores.prod.api_key\t**********\t" in run("config").stdout
 
 
+def test_a_password_in_an_address_is_masked(run, monkeypatch):
+    monkeypatch.setenv("XLINGUAL_STORES__S__URL", "http://user:geheim123@127.0.0.1:1")
+    for arguments in (("config",), ("config", "--json"), ("config", "stores.s.url")):
+        assert "geheim123" not in run(*arguments).output
+    assert "stores.s.url\thttp://**********@127.0.0.1:1\t" in run("config").stdout
+
+
+def test_a_key_chooses_the_rows_that_are_shown(run, parse):
+    assert run("config", "store").stdout == "store\tlocal\tdefault\n"
+    assert run("config", "stores.local").stdout == (
+        "stores.local.kind\tfaiss\tdefault\nstores.local.path\txlingual-data\tdefault\n"
+    )
+    [shown] = parse(run("config", "collection", "--json").stdout)
+    assert shown == {"collection": {"value": "documents", "origin": "default"}}
+    assert run("config", "fields").stdout == ""
+
+
+def test_a_key_that_nothing_is_called_is_2(run):
+    for key in ("stor", "stores.locl", "", "stores.", "store.x", "a\x1b[31mb"):
+        result = run("config", key)
+        assert result.exit_code == 2
+        assert result.stdout == ""
+        assert "is in force." in result.stderr
+    assert "Did you mean 'stores.local'?" in run("config", "stores.locl").stderr
+
+
 def test_a_typo_in_the_settings_is_2(folder, run):
     (folder / "xlingual.toml").write_text('colection = "x"')
     result = run("config")

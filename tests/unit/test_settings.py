@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any, Literal
 
 import pytest
+from pydantic import BaseModel, Field, PositiveFloat, PositiveInt
 
-from xlingual_qdrant import load_settings, load_store
+from xlingual_qdrant import load_embedder, load_settings, load_store
+from xlingual_qdrant.effective import effective
 from xlingual_qdrant.errors import SettingsError, UnknownName, UsageError
-from xlingual_qdrant.settings import effective
+from xlingual_qdrant.registry import check_settings
+from xlingual_qdrant.settings import load_detector
 
 
 def write(folder: Path, text: str) -> Path:
@@ -128,3 +132,125 @@ def test_a_tilde_is_the_home_folder(tmp_path: Path) -> None:
     assert load_settings(file, environ={}).stores["local"]["path"] == home
     given = {"stores": {"local": {"path": "~/texts"}}}
     assert load_store(settings=load_settings(given, environ={})).location == home
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://user:geheim123@127.0.0.1:1",
+        "https://geheim123@q.example.com",
+        "https://:geheim123@q.example.com/prefix",
+        "https://user:ge/h?e#i@geheim123@q.example.com",
+        "postgresql+psycopg://user:geheim 123@host/db",
+        "https://q.example.com/?x=1&api_key=geheim123#top",
+    ],
+)
+def test_what_an_address_says_of_the_user_is_masked(url: str) -> None:
+    places = {
+        "url": url,
+        "hosts": [url, "plain"],
+        "nested": {"url": url, "token": "geheim123", "tokens": {"n": 3}},
+    }
+    given = {"stores": {"prod": {"kind": "elsewhere", **places}}, "store": url}
+    rows = {name: value for name, value, _ in effective(load_settings(given, environ={}))}
+    assert not any(part in str(rows) for part in ("geheim", "123", "user:"))
+    assert "{'n': 3}" in str(rows["stores.prod.nested"])
+
+
+def test_an_address_without_a_user_is_shown_as_it_is() -> None:
+    for url in ("https://q.example.com:6333/a?b=c#d", "me@example.com", "http://[::1]:7000"):
+        given = {"stores": {"prod": {"kind": "elsewhere", "url": url}}}
+        assert ("stores.prod.url", url, "argument") in effective(load_settings(given, environ={}))
+
+
+def test_the_rows_below_a_name_are_chosen_by_whole_names() -> None:
+    given = {"stores": {"prod": {"kind": "memory"}, "production": {"kind": "memory"}}}
+    settings = load_settings(given, environ={})
+
+    def names(within: str) -> list[str]:
+        return [name for name, _, _ in effective(settings, within)]
+
+    assert names("store") == ["store"]
+    assert names("stores.prod") == ["stores.prod.kind"]
+    assert names("stores.prod.kind") == ["stores.prod.kind"]
+    assert len(names("stores")) == 4
+    assert names("fields") == []
+    for wrong, near in [
+        ("stor", "store"),
+        ("stores.prd", "stores.prod"),
+        ("embeders", "embedders"),
+    ]:
+        with pytest.raises(SettingsError, match=f"'{wrong}' is in force.*Did you mean '{near}'"):
+            names(wrong)
+
+
+class Section(BaseModel):
+    text: str = ""
+
+
+class Wide(BaseModel, extra="forbid"):
+    agree: Literal["all", "most"] | PositiveInt | None = None
+    share: bool | PositiveFloat = True
+    parts: dict[str, Section] = Field(default_factory=dict)
+    either: Section | list[str] | None = None
+    many: list[Section] | None = None
+
+
+class Nothing(BaseModel, extra="forbid"):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"agree": 0}, "'here.agree': use all, most or a whole number of at least 1"),
+        ({"agree": "some"}, "'here.agree': use all, most or a whole number of at least 1"),
+        ({"share": -1}, "'here.share': use true or false or a number above 0"),
+        ({"parts": {"a.b": {"text": 3}}}, "'here.parts.a.b.text': Input should be a valid string"),
+        ({"parts": {3: {}}}, "'here.parts.3': Input should be a valid string"),
+        ({"many": [{}, {"text": 3}]}, "'here.many.1.text': Input should be a valid string"),
+    ],
+)
+def test_a_fault_is_told_without_the_inside_of_the_checks(
+    values: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(SettingsError) as caught:
+        check_settings(Wide, values, "here")
+    assert str(caught.value) == f"setting {said}"
+
+
+def test_a_choice_that_has_no_plain_words_still_names_the_field_alone() -> None:
+    with pytest.raises(SettingsError, match=r"^setting 'here\.either': [^\[]+$"):
+        check_settings(Wide, {"either": 3}, "here")
+
+
+def test_a_kind_without_settings_says_so() -> None:
+    with pytest.raises(
+        SettingsError, match=r"^unknown setting 'here\.path'; this kind takes none$"
+    ):
+        check_settings(Nothing, {"path": "x"}, "here")
+    with pytest.raises(SettingsError, match="this kind takes none"):
+        load_store({"kind": "memory", "path": "x"})
+
+
+@pytest.mark.parametrize("name", [3, b"local", ["local"], 0, False], ids=str)
+@pytest.mark.parametrize("load", [load_store, load_embedder, load_detector])
+def test_a_name_of_a_wrong_type_is_told_in_words(load: Any, name: object) -> None:
+    with pytest.raises(UsageError, match=f"a value of type {type(name).__name__}; give its name"):
+        load(name)
+
+
+def test_settings_and_kinds_of_a_wrong_type_are_told_in_words() -> None:
+    for load in (load_store, load_embedder, load_detector):
+        with pytest.raises(UsageError, match="settings is a value of type dict"):
+            load("memory", settings={})
+    with pytest.raises(UsageError, match="settings are no int; give a file or a mapping"):
+        load_settings(3)
+    with pytest.raises(SettingsError, match=r"kind' is a value of type int, not a text"):
+        load_store({"kind": 3})
+
+
+def test_a_fault_of_a_field_is_told_with_the_variable_it_came_from(tmp_path: Path) -> None:
+    file = write(tmp_path, '[fields]\nn = "integer"\n')
+    with pytest.raises(SettingsError, match=r"'fields\.price'.*from XLINGUAL_FIELDS__PRICE"):
+        load_settings(file, environ={"XLINGUAL_FIELDS__PRICE": "number"})

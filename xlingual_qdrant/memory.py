@@ -17,7 +17,12 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from xlingual_qdrant.documents import Document, Hit, JsonValue, WriteReceipt, content_hash
-from xlingual_qdrant.errors import CollectionExists, CollectionMissing, ReplacementMissing
+from xlingual_qdrant.errors import (
+    CollectionExists,
+    CollectionMissing,
+    ReplacementMissing,
+    StoreUnavailable,
+)
 from xlingual_qdrant.filters import Filter, matches
 from xlingual_qdrant.ports import Capabilities, ScanBatch, StorePlugin, Vectors
 from xlingual_qdrant.schema import CollectionSchema
@@ -44,6 +49,7 @@ class MemoryCollection:
         self._vectors: Vectors = np.empty((0, schema.dimension), dtype=np.float32)
         """Its first len(_documents) rows are in use; it grows by doubling."""
         self._state: dict[str, bytes] = {}
+        self._fate = ""
 
     @property
     def schema(self) -> CollectionSchema:
@@ -56,6 +62,7 @@ class MemoryCollection:
         kept = [_detached(document) for document in documents]
         last = {document.id: position for position, document in enumerate(kept)}
         with self._lock:
+            self._check_kept()
             added = [id for id in last if id not in self._rows]
             self._reserve(len(self._documents) + len(added))
             for id in added:
@@ -81,6 +88,7 @@ class MemoryCollection:
     def delete(self, ids: Sequence[str]) -> int:
         """Delete; the last document moves into the gap."""
         with self._lock:
+            self._check_kept()
             there = [id for id in dict.fromkeys(ids) if id in self._rows]
             for id in there:
                 row, last = self._rows.pop(id), self._documents.pop()
@@ -156,6 +164,7 @@ class MemoryCollection:
     def write_state(self, key: str, value: bytes | None) -> None:
         """Keep bytes under a key; None forgets them."""
         with self._lock:
+            self._check_kept()
             if value is None:
                 self._state.pop(key, None)
             else:
@@ -184,6 +193,18 @@ class MemoryCollection:
 
     def close(self) -> None:
         """Do nothing: the collection lives as long as its store."""
+
+    def leave(self, fate: str) -> None:
+        """Be read only from now on, by who has it open: the store has it no more."""
+        with self._lock:
+            self._fate = fate
+
+    def _check_kept(self) -> None:
+        if self._fate:
+            name = self._schema.name
+            raise StoreUnavailable(
+                "memory", f"collection '{name}' was {self._fate} after it was opened; open it again"
+            )
 
     def _reserve(self, count: int) -> None:
         if count > len(self._vectors):
@@ -235,8 +256,8 @@ class MemoryStore:
         """Remove a collection; raises CollectionMissing."""
         with self._lock:
             self.open(name)
-            del self._collections[name]
-            self._replacements.pop(name, None)
+            self._collections.pop(name).leave("removed")
+            self._forget_replacement(name)
 
     def begin_replacement(self, schema: CollectionSchema) -> MemoryCollection:
         """Return the collection that is to take the place of the one of this name."""
@@ -244,6 +265,7 @@ class MemoryStore:
             self.open(schema.name)
             begun = self._replacements.get(schema.name)
             if begun is None or begun.schema != schema:
+                self._forget_replacement(schema.name)
                 begun = self._replacements[schema.name] = MemoryCollection(schema)
             return begun
 
@@ -253,13 +275,14 @@ class MemoryStore:
             self.open(name)
             if name not in self._replacements:
                 raise ReplacementMissing(name, self.location)
+            self._collections[name].leave("replaced")
             self._collections[name] = self._replacements.pop(name)
 
     def discard_replacement(self, name: str) -> None:
         """Forget a replacement that was begun, if there is one."""
         with self._lock:
             self.open(name)
-            self._replacements.pop(name, None)
+            self._forget_replacement(name)
 
     def close(self) -> None:
         """Do nothing: what it holds goes with the object."""
@@ -268,6 +291,10 @@ class MemoryStore:
         """Return the names, sorted."""
         with self._lock:
             return sorted(self._collections)
+
+    def _forget_replacement(self, name: str) -> None:
+        if begun := self._replacements.pop(name, None):
+            begun.leave("discarded")
 
 
 def _best(documents: Sequence[Document], scores: NDArray[np.float32], k: int) -> list[Hit]:

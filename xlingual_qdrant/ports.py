@@ -214,8 +214,8 @@ class Store(Protocol):
         """Put the replacement in the place of the collection, in one step.
 
         Whoever opens the name from now on gets the replacement. Who has the old collection
-        open goes on reading all of it, until `compact` of the new one removes it.
-        Raises CollectionMissing, ReplacementMissing.
+        open goes on reading all of it, until `compact` of the new one removes it; to write
+        through it raises StoreUnavailable. Raises CollectionMissing, ReplacementMissing.
         """
         ...
 

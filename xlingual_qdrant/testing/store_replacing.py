@@ -4,13 +4,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from xlingual_qdrant.documents import Document
 from xlingual_qdrant.errors import CollectionMissing, ReplacementMissing, StoreUnavailable
+from xlingual_qdrant.filters import F
 from xlingual_qdrant.ports import Store, StoredCollection
 from xlingual_qdrant.schema import CollectionSchema
 from xlingual_qdrant.testing.store_fixtures import DIMENSION, SCHEMA, StoreFixtures, put
@@ -72,6 +73,48 @@ class ReplacingContract(StoreFixtures):
             reopened = store.open("contract")
             assert reopened.schema == OTHER
             reopened.close()
+
+    def test_who_has_the_old_one_open_cannot_write_it(
+        self, store: Store, old: StoredCollection
+    ) -> None:
+        put(old, Document("old", id="b"))
+        old.write_state("k", b"old")
+        new = store.begin_replacement(SCHEMA)
+        put(new, Document("new", id="a"))
+        store.finish_replacement("contract")
+        changes: list[Callable[[], object]] = [
+            lambda: put(old, Document("lost", id="a"), Document("lost", id="c")),
+            lambda: old.delete(["b"]),
+            lambda: old.delete_where(F("id") == "b"),
+            lambda: old.write_state("k", b"lost"),
+        ]
+        for change in changes:
+            with pytest.raises(StoreUnavailable, match="open it again"):
+                change()
+        assert [doc.text for doc in old.fetch(["a", "b", "c"]) if doc] == ["old", "old"]
+        assert (old.count(), old.read_state("k")) == (2, b"old")
+        put(new, Document("new", id="b"))
+        assert (new.count(), new.read_state("k")) == (2, None)
+        new.close()
+
+    def test_who_has_a_dropped_one_open_meets_no_other_of_its_name(
+        self, store: Store, old: StoredCollection
+    ) -> None:
+        store.drop("contract")
+        again = store.create(SCHEMA)
+        put(again, Document("again", id="b"))
+        for change in (
+            lambda: put(old, Document("lost", id="c")),
+            lambda: old.delete(["b"]),
+            lambda: old.delete_where(F("id") == "b"),
+        ):
+            with pytest.raises(StoreUnavailable, match="open it again"):
+                change()
+        if store.capabilities.persistent:
+            with pytest.raises(StoreUnavailable, match="open it again"):
+                old.count()
+        assert [doc.text for doc in again.fetch(["a", "b", "c"]) if doc] == ["again"]
+        again.close()
 
     def test_what_was_compacted_away_cannot_be_read(
         self, store: Store, old: StoredCollection

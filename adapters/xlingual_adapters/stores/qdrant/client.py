@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import warnings
+from collections import Counter
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from importlib.metadata import version as installed
@@ -48,6 +49,8 @@ class Connection:
         self.where = settings.where
         self.is_local = settings.is_local
         self.consistency = _consistency(settings)
+        self.removals: Counter[str] = Counter()
+        """How often a collection of a name on the server was removed by way of this object."""
         self._policy = RetryPolicy(settings.retry_for_s)
         self._waiting = waiting
         # Local mode is plain Python over shared lists: one call at a time.

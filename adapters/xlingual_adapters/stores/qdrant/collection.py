@@ -51,12 +51,16 @@ class QdrantCollection:
         alias: str,
         on_server: str,
         config: models.CollectionConfig,
+        made: str | None,
     ) -> None:
-        """alias: its name on the server; on_server: what that led to when it was opened."""
+        """alias: its name on the server; on_server: what that led to when it was opened.
+
+        made: what tells it from others that get the latter name, if it is known.
+        """
         self._connection = connection
         self._schema = schema
         self._alias, self._name = alias, on_server
-        self._held = Held(connection, name=schema.name, alias=alias, on_server=on_server)
+        self._held = Held(connection, name=schema.name, alias=alias, on_server=on_server, made=made)
         by_language = creation.is_sharded_by_language(config.params)
         self._shards = Shards(self._held, on_server, by_language=by_language)
         self._reader = Reader(self._held, on_server)
@@ -78,9 +82,9 @@ class QdrantCollection:
         checked = check_rows(vectors, len(documents), self._schema)
         last = {document.id: row for row, document in enumerate(documents)}
         rows = list(last.values())
-        known = writing.write(
-            self._held, self._name, [documents[row] for row in rows], checked[rows], self._shards
-        )
+        kept = [documents[row] for row in rows]
+        with self._held.writing():
+            known = writing.write(self._held, self._name, kept, checked[rows], self._shards)
         return WriteReceipt(len(rows) - known, known)
 
     def fetch(self, ids: Sequence[str]) -> list[Document | None]:
@@ -106,26 +110,22 @@ class QdrantCollection:
 
     def delete(self, ids: Sequence[str]) -> int:
         """Delete documents; return how many were there."""
-        points = list(dict.fromkeys(map(document_point, ids)))
-        known = writing.existing(self._held, self._name, points)
-        there = [point for point in points if point in known]
-        for start in range(0, len(there), writing.BATCH_POINTS):
-            part = there[start : start + writing.BATCH_POINTS]
-            self._delete(models.PointIdsList(points=[*part]))
-        return len(there)
+        with self._held.writing():
+            return self._delete_known(ids)
 
     def delete_where(self, where: Filter) -> int:
         """Delete the documents that match; return how many did."""
 
         def ask(asked: Translation) -> int:
             if not asked.exact:
-                return self.delete([d.id for d in self._reader.matching(where, asked)])
+                return self._delete_known([d.id for d in self._reader.matching(where, asked)])
             count = self._count(where, asked)
             if count:
                 self._delete(models.FilterSelector(filter=asked.of_documents()))
             return count
 
-        return self._filtered(where, ask)
+        with self._held.writing():
+            return self._filtered(where, ask)
 
     def count(self, where: Filter | None = None) -> int:
         """Return the number of documents that match."""
@@ -207,7 +207,8 @@ class QdrantCollection:
 
     def write_state(self, key: str, value: bytes | None) -> None:
         """Keep bytes under a key; None forgets them."""
-        self._states.write(key, value)
+        with self._held.writing():
+            self._states.write(key, value)
 
     def states(self) -> list[str]:
         """Return the keys, sorted."""
@@ -264,6 +265,15 @@ class QdrantCollection:
             lambda client: client.count(self._name, asked.of_documents(), exact=True)
         )
         return answer.count
+
+    def _delete_known(self, ids: Sequence[str]) -> int:
+        points = list(dict.fromkeys(map(document_point, ids)))
+        known = writing.existing(self._held, self._name, points)
+        there = [point for point in points if point in known]
+        for start in range(0, len(there), writing.BATCH_POINTS):
+            part = there[start : start + writing.BATCH_POINTS]
+            self._delete(models.PointIdsList(points=[*part]))
+        return len(there)
 
     def _delete(self, selector: models.PointIdsList | models.FilterSelector) -> None:
         keys = self._shards.everywhere()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from qdrant_client import QdrantClient, models
 
-from xlingual_adapters.stores.qdrant.held import Asks
+from xlingual_adapters.stores.qdrant.asking import Asks
 from xlingual_adapters.stores.qdrant.settings import QdrantSettings
 from xlingual_adapters.stores.qdrant.shards import HASH
 from xlingual_adapters.stores.qdrant_points.filters import field_key

@@ -28,9 +28,9 @@ from xlingual_adapters.stores.qdrant.retries import Verdict
 from xlingual_qdrant.errors import StoreUnavailable, XlingualError
 
 Kind: TypeAlias = Literal[
-    "broken", "busy", "certificate", "damaged", "degraded", "exists", "folder", "foreign", "full",
-    "gateway", "in-use", "locked", "missing", "other", "refused", "timeout", "tls", "too-large",
-    "unindexed", "unreachable",
+    "broken", "busy", "certificate", "damaged", "degraded", "dimension", "exists", "folder",
+    "foreign", "full", "gateway", "in-use", "locked", "missing", "other", "refused", "timeout",
+    "tls", "too-large", "unindexed", "unreachable",
 ]  # fmt: skip
 
 
@@ -52,6 +52,10 @@ class RequestTimedOut(StoreUnavailable):
 
 class NotThere(StoreUnavailable):
     """The server has no collection of this name."""
+
+
+class WrongDimension(StoreUnavailable):
+    """The collection of this name has vectors of another length."""
 
 
 class IndexRequired(StoreUnavailable):
@@ -86,6 +90,8 @@ _BY_WORDS: tuple[tuple[re.Pattern[str], Kind], ...] = (
     (re.compile(r"larger than (allowed|max)|message length too large|payload too large", re.I),
      "too-large"),
     (re.compile(r"index required but not found", re.I), "unindexed"),
+    # Local mode has NumPy find out.
+    (re.compile(r"vector dimension error|shapes .* not aligned", re.I), "dimension"),
     (re.compile(r"already exists", re.I), "exists"),
     (re.compile(r"collection .* (not found|doesn't exist)", re.I), "missing"),
     (re.compile(r"already accessed by another instance", re.I), "in-use"),
@@ -102,7 +108,18 @@ _AGAIN: frozenset[Kind] = frozenset(
 )
 
 ANSWERS: frozenset[Kind] = frozenset(
-    {"busy", "degraded", "exists", "full", "locked", "missing", "refused", "too-large", "unindexed"}
+    {
+        "busy",
+        "degraded",
+        "dimension",
+        "exists",
+        "full",
+        "locked",
+        "missing",
+        "refused",
+        "too-large",
+        "unindexed",
+    }
 )
 """What a server has said itself: it is there."""
 
@@ -186,6 +203,8 @@ def error(fault: Fault, where: str) -> StoreUnavailable:
             return RequestTimedOut(where, detail)
         case "missing":
             return NotThere(where, detail)
+        case "dimension":
+            return WrongDimension(where, detail)
         case "unindexed":
             return IndexRequired(where, detail)
         case _:

@@ -89,7 +89,9 @@ def build(connection: Connection, name: str, schema: CollectionSchema) -> bool:
     shards = Shards(connection, name, by_language=connection.settings.shard_by_language)
     shards.ensure([shards.reserved])
     creation.create_indexes(connection, name, schema)
-    reserved.write_schema(connection, name, schema, shard_key=shards.reserved)
+    # What has a schema may be open already, elsewhere: it stays what it is.
+    made = reserved.read_made(connection, name)
+    reserved.write_schema(connection, name, schema, shard_key=shards.reserved, made=made)
     return True
 
 
@@ -137,7 +139,14 @@ def remove(connection: Connection, base: str, numbers: list[int]) -> None:
     for number in numbers:
         name = naming.numbered(base, number)
         if reserved.has_schema(connection, name) or is_empty(connection, name):
-            connection.ask(lambda client, name=name: client.delete_collection(name))
+            delete(connection, name)
+
+
+def delete(connection: Connection, name: str) -> bool:
+    """Remove a collection on the server, and let those who have it open know."""
+    removed = connection.ask(lambda client: client.delete_collection(name))
+    connection.removals[name] += 1
+    return removed
 
 
 def remove_older(connection: Connection, base: str, name: str) -> None:

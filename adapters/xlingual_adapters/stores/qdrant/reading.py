@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from qdrant_client import models
 
-from xlingual_adapters.stores.qdrant.held import Asks
+from xlingual_adapters.stores.qdrant.asking import Asks
 from xlingual_adapters.stores.qdrant_points.filters import Translation
 from xlingual_adapters.stores.qdrant_points.ids import document_point
 from xlingual_adapters.stores.qdrant_points.payload import ID_ONLY, WITHOUT_TEXT, to_document

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import json
 from base64 import b64decode, b64encode
+from collections.abc import Sequence
 from typing import Any
 from uuid import uuid4
 
 from pydantic import ValidationError
 from qdrant_client import models
 
-from xlingual_adapters.stores.qdrant.held import Asks
+from xlingual_adapters.stores.qdrant.asking import Asks
 from xlingual_adapters.stores.qdrant_points.bounds import equals
 from xlingual_adapters.stores.qdrant_points.ids import reserved_point
 from xlingual_adapters.stores.qdrant_points.payload import KIND, OWN, Kind, own_part
@@ -29,20 +30,40 @@ _ATTEMPTS = 5
 
 _HEADS_AT_ONCE = 1000
 
-_SCHEMA_POINT = reserved_point("schema")
+SCHEMA_POINT = reserved_point("schema")
 
 
 def write_schema(
-    connection: Asks, name: str, schema: CollectionSchema, *, shard_key: str | None = None
-) -> None:
-    """Keep the schema in a collection."""
-    own = {"kind": "schema", "schema": schema.model_dump_json()}
-    _put(connection, name, _SCHEMA_POINT, own, shard_key)
+    connection: Asks, name: str, schema: CollectionSchema, *,
+    shard_key: str | None = None, made: str | None = None,
+) -> None:  # fmt: skip
+    """Keep the schema in a collection, and what tells it from others that get its name.
+
+    made: what it has been told from them by so far, if it was completed before.
+    """
+    own = {
+        "kind": "schema",
+        "schema": schema.model_dump_json(),
+        "made": made or uuid4().hex,
+    }
+    _put(connection, name, SCHEMA_POINT, own, shard_key)
 
 
 def has_schema(connection: Asks, name: str) -> bool:
     """Say whether a collection, which is there, is of this library's making."""
-    return _get(connection, name, _SCHEMA_POINT, "schema") is not None
+    return _get(connection, name, SCHEMA_POINT, "schema") is not None
+
+
+def read_made(connection: Asks, name: str) -> str | None:
+    """Return what tells a collection from others of its name; None if nothing was kept."""
+    own = _get(connection, name, SCHEMA_POINT, "schema")
+    return None if own is None else own.get("made")
+
+
+def made_of(found: Sequence[models.Record]) -> str | None:
+    """Return the same of an answer that holds the schema's point, if there is one."""
+    own = own_part(found[0].payload, "schema") if found else None
+    return None if own is None else own.get("made")
 
 
 def read_schema(connection: Asks, name: str) -> CollectionSchema | None:
@@ -50,7 +71,7 @@ def read_schema(connection: Asks, name: str) -> CollectionSchema | None:
 
     Raises FormatTooNew, CollectionDamaged.
     """
-    own = _get(connection, name, _SCHEMA_POINT, "schema")
+    own = _get(connection, name, SCHEMA_POINT, "schema")
     if own is None:
         return None
     where = f"collection '{name}' in {connection.where}"

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from qdrant_client import models
 
-from xlingual_adapters.stores.qdrant.held import Asks
+from xlingual_adapters.stores.qdrant.asking import Asks
 from xlingual_adapters.stores.qdrant.settings import QdrantSettings
 from xlingual_adapters.stores.qdrant_points.bounds import equals
 from xlingual_adapters.stores.qdrant_points.filters import Translation

@@ -22,6 +22,17 @@ from xlingual_adapters.stores.qdrant.adoption import Adoption
 
 DEFAULT_PORT = 6333
 
+_OF_A_SERVER = (
+    "allow_plain_http",
+    "prefer_grpc",
+    "grpc_port",
+    "timeout_s",
+    "retry_for_s",
+    "parallel",
+    "consistency",
+)
+"""What says how requests are made; local mode makes none."""
+
 
 class QdrantSettings(BaseModel):
     """Where the collections live (one of `url`, `path`, `location`), and how they are kept.
@@ -82,6 +93,9 @@ class QdrantSettings(BaseModel):
         if self.url is None:
             if self.api_key is not None:
                 raise ValueError("api_key belongs to a url; local mode takes none")
+            for name in _OF_A_SERVER:
+                if getattr(self, name) != type(self).model_fields[name].default:
+                    raise ValueError(f"{name} belongs to a url; leave it out with {named[0]}")
             if self.shard_by_language:
                 raise ValueError("shard_by_language needs a cluster; local mode has no shards")
             return self

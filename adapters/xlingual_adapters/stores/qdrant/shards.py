@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 
 from qdrant_client import models
 
+from xlingual_adapters.stores.qdrant.asking import Asks
 from xlingual_adapters.stores.qdrant.faults import Fault
-from xlingual_adapters.stores.qdrant.held import Asks
 from xlingual_adapters.stores.qdrant_points.payload import HASH_ONLY, LANG, OWN
 from xlingual_qdrant.documents import Document
 from xlingual_qdrant.errors import NotSupported

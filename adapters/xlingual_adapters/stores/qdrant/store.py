@@ -90,7 +90,7 @@ class QdrantStore:
                     f"drop '{name}', which is an alias of '{current}'",
                     "drop that collection by its own name, or remove the alias",
                 )
-            removed = self._connection.ask(lambda client: client.delete_collection(current))
+            removed = generations.delete(self._connection, current)
             if not removed and generations.info(self._connection, base) is not None:
                 raise StoreUnavailable(
                     self.location,
@@ -250,4 +250,5 @@ class QdrantStore:
             alias=self._on_server(name),
             on_server=on_server,
             config=info.config,
+            made=reserved.read_made(self._connection, on_server),
         )

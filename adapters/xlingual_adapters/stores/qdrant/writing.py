@@ -9,8 +9,8 @@ from itertools import islice
 import numpy as np
 from qdrant_client import models
 
+from xlingual_adapters.stores.qdrant.asking import Asks
 from xlingual_adapters.stores.qdrant.faults import RequestTimedOut, RequestTooLarge
-from xlingual_adapters.stores.qdrant.held import Asks
 from xlingual_adapters.stores.qdrant.shards import Shards, copies, left_behind
 from xlingual_adapters.stores.qdrant_points.ids import document_point
 from xlingual_adapters.stores.qdrant_points.payload import json_bytes, own_part, to_payload

@@ -228,6 +228,10 @@ class QdrantEdgeCollection:
             shard.ask(lambda engine: engine.optimize())
             shard.ask(lambda engine: engine.flush())
 
+    def keep_writing(self) -> None:
+        """Let nobody else write to the collection of this name until this is closed."""
+        self._shard.keep_writing()
+
     @property
     def is_closed(self) -> bool:
         """It was closed, by itself or by its store."""

@@ -50,8 +50,10 @@ class Shard:
         self.folder = folder
         self.where = str(folder.parent)
         self.handles = 0
-        self._turn = turn(folder.parent)
+        self.turn = turn(folder.parent)
         self._lock = use_lock(folder)
+        self._right: WriteLock | None = None
+        """The right to write, where it is kept from one write to the next."""
         try:
             check_room(folder, _ROOM_TO_OPEN, self.where)
             with engine_faults(self.where, opening=True):
@@ -66,7 +68,7 @@ class Shard:
     def ask(self, request: Callable[[edge.EdgeShard], T]) -> T:
         """Make a request of the engine; raises StoreUnavailable, CollectionDamaged."""
         self._check_process()
-        with self._turn:
+        with self.turn:
             engine = self._living()
             with engine_faults(self.where):
                 return request(engine)
@@ -75,19 +77,36 @@ class Shard:
     def writing(self) -> Generator[None]:
         """Let nobody else write meanwhile; raises StoreUnavailable if the folder was replaced."""
         self._check_process()
-        with self._turn:
+        with self.turn:
             self._living()
+            if self._right is not None:
+                yield
+                return
             lock = lock_for_writing(self.folder)
             try:
                 yield
             finally:
                 lock.release()
 
+    def keep_writing(self) -> None:
+        """Let nobody else write to the collection until this is closed or hands its right over."""
+        self._check_process()
+        with self.turn:
+            self._living()
+            if self._right is None:
+                self._right = lock_for_writing(self.folder)
+
+    def hand_over(self) -> WriteLock | None:
+        """Return the right to write if it is kept here; the next write takes it anew."""
+        with self.turn:
+            right, self._right = self._right, None
+            return right
+
     @contextmanager
     def reading(self) -> Generator[None]:
         """Let nobody write meanwhile."""
         self._check_process()
-        with self._turn:
+        with self.turn:
             self._living()
             yield
 
@@ -98,8 +117,10 @@ class Shard:
     def close(self) -> None:
         """Close the engine and give back the lock, whoever still has a handle."""
         self._check_process()
-        with self._turn:
+        with self.turn:
             engine, self._engine = self._engine, None
+            if (right := self.hand_over()) is not None:
+                right.release()
             if engine is None:
                 return
             try:
@@ -148,7 +169,10 @@ def detach(shard: Shard) -> None:
     """Take a handle back; the last one closes the shard."""
     if _open.get(shard.folder) is not shard:  # closed by force, or inherited
         return
-    with _opening:
+    # The turn comes first, as where a collection is replaced: else one waits for the other.
+    with shard.turn, _opening:
+        if _open.get(shard.folder) is not shard:
+            return
         shard.handles -= 1
         if not shard.handles:
             del _open[shard.folder]
@@ -161,6 +185,13 @@ def close_all_below(folder: Path) -> None:
         for shard in [each for each in _open.values() if each.folder.parent == folder]:
             del _open[shard.folder]
             shard.close()
+
+
+def hand_over(collection: Path) -> WriteLock | None:
+    """Return the right to write to a collection, if a shard that this process has open keeps it."""
+    with _opening:
+        mine = [each for each in _open.values() if each.folder.parent == collection]
+    return next((right for each in mine if (right := each.hand_over()) is not None), None)
 
 
 def turn(collection: Path) -> RLock:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import builtins
 import threading
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 
 import qdrant_edge as edge
@@ -13,6 +15,7 @@ from xlingual_adapters.stores.qdrant_edge.collection import QdrantEdgeCollection
 from xlingual_adapters.stores.qdrant_edge.faults import engine_faults
 from xlingual_adapters.stores.qdrant_edge.settings import QdrantEdgeSettings
 from xlingual_adapters.stores.qdrant_edge.shape import configuration, create_indexes
+from xlingual_qdrant.errors import StoreError
 from xlingual_qdrant.folders import CollectionFolders
 from xlingual_qdrant.ports import Capabilities
 from xlingual_qdrant.schema import CollectionSchema
@@ -73,23 +76,38 @@ class QdrantEdgeStore:
         ]
 
     def begin_replacement(self, schema: CollectionSchema) -> QdrantEdgeCollection:
-        """Return the collection that is to take the place of the one of this name."""
-        with shards.turn(self._ours(schema.name).parent):
+        """Return the collection that is to take the place of the one of this name.
+
+        Until it is closed or finished nothing is written into the collection, by whatever
+        handle, that the replacement would lack: CollectionLocked is raised.
+        """
+        with self._stopped(schema.name):
             begun = self._folders.replacement(schema.name)
             if begun is None or kept.read_schema(begun, schema.name) != schema:
                 begun = self._folders.begin_replacement(
                     schema.name, lambda made: self._fill(made, schema)
                 )
-            return self._open(begun, schema.name)
+            collection = self._open(begun, schema.name)
+            try:
+                collection.keep_writing()
+            except StoreError:
+                collection.close()
+                raise
+            return collection
 
     def finish_replacement(self, name: str) -> None:
-        """Put the replacement in the place of the collection."""
-        with shards.turn(self._ours(name).parent):
-            self._folders.finish_replacement(name)
+        """Put the replacement in the place of the collection.
+
+        If the replacement is still open it hands its right to write over: nobody writes in
+        between.
+        """
+        collection = self._ours(name).parent
+        with shards.turn(collection):
+            self._folders.finish_replacement(name, lock=shards.hand_over(collection))
 
     def discard_replacement(self, name: str) -> None:
         """Remove a replacement that was begun, if there is one."""
-        with shards.turn(self._ours(name).parent):
+        with self._stopped(name):
             self._folders.discard_replacement(name)
 
     def close(self) -> None:
@@ -98,6 +116,15 @@ class QdrantEdgeStore:
             opened, self._opened = self._opened, []
         for collection in opened:
             collection.close()
+
+    @contextmanager
+    def _stopped(self, name: str) -> Generator[None]:
+        """Let nobody in this process write to a collection, not even one that kept the right."""
+        collection = self._ours(name).parent
+        with shards.turn(collection):
+            if (right := shards.hand_over(collection)) is not None:
+                right.release()
+            yield
 
     def _ours(self, name: str) -> Path:
         """Return the current generation; raises CollectionMissing, or what `open` raises."""

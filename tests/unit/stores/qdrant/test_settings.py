@@ -79,3 +79,48 @@ def test_a_key_may_go_to_this_computer(host: str) -> None:
 def test_the_key_is_never_shown(tmp_path: Path) -> None:
     made = settings(url="https://q.example.com", api_key=KEY)
     assert KEY not in f"{made!r} {made} {made.model_dump()} {made.model_dump_json()} {made.where}"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("allow_plain_http", True),
+        ("prefer_grpc", True),
+        ("grpc_port", 7000),
+        ("timeout_s", 5),
+        ("retry_for_s", 0),
+        ("parallel", 8),
+        ("consistency", "all"),
+    ],
+)
+def test_how_requests_are_made_is_not_said_of_local_mode(name: str, value: object) -> None:
+    for place in ({"path": "data"}, {"location": ":memory:"}):
+        with pytest.raises(SettingsError) as caught:
+            settings(**place, **{name: value})
+        assert str(caught.value) == (
+            f"setting 'stores.prod': {name} belongs to a url; leave it out with {next(iter(place))}"
+        )
+    assert settings(url="http://localhost", **{name: value})
+
+
+@pytest.mark.parametrize("value", [0, -1, "some", 1.5, [], ""], ids=str)
+def test_what_consistency_may_be_is_told_in_words(value: object) -> None:
+    with pytest.raises(SettingsError) as caught:
+        settings(url="http://localhost", consistency=value)
+    assert str(caught.value) == (
+        "setting 'stores.prod.consistency':"
+        " use majority, quorum, all or a whole number of at least 1"
+    )
+
+
+def test_faults_of_an_adoption_are_told_in_its_own_terms() -> None:
+    for given, said in [
+        ({"txt": "a"}, "unknown setting 'stores.prod.adopt.old.txt'. Did you mean 'text'?"),
+        ({"url": "a"}, "There are: layout, text, id, lang, metadata, vector, collection"),
+        ({}, "setting 'stores.prod.adopt.old': say where the text is"),
+        ({"text": "a..b"}, "setting 'stores.prod.adopt.old': 'a..b' is no path"),
+    ]:
+        with pytest.raises(SettingsError) as caught:
+            settings(path="data", adopt={"old": given})
+        assert said in str(caught.value)
+        assert "Value error" not in str(caught.value)

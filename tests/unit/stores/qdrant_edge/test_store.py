@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -79,26 +78,6 @@ def test_threads_write_and_read_the_same_collection(opened: Make) -> None:
     with ThreadPoolExecutor(8) as pool:
         assert sum(pool.map(work, range(40))) == 800
     assert {collection.count() for collection in collections} == {760}
-
-
-def test_a_collection_and_its_replacement_are_written_at_once(opened: Make, tmp_path: Path) -> None:
-    old = opened()
-    store = QdrantEdgeStore(QdrantEdgeSettings(path=tmp_path))
-    new = store.begin_replacement(old.schema)
-    begun = threading.Barrier(2)
-
-    def work(collection: Any) -> None:
-        begun.wait()
-        for _ in range(20):
-            fill(collection)
-
-    with ThreadPoolExecutor(2) as pool:
-        list(pool.map(work, (old, new)))
-    assert (old.count(), new.count()) == (32, 32)
-    store.finish_replacement("c")
-    with pytest.raises(StoreUnavailable, match="replaced"):
-        fill(old)
-    store.close()
 
 
 def test_a_search_with_an_index_misses_nothing_that_was_written_after_it(opened: Make) -> None:

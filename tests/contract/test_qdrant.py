@@ -40,7 +40,8 @@ def open_on_server(place: Path, **settings: object) -> QdrantStore:
     name = blake2b(str(place).encode(), digest_size=6, key=_RUN).hexdigest()
     prefix = f"{PREFIX}{name}-"
     _opened.add(prefix)
-    values = {"url": URL, "api_key": KEY, "collection_prefix": prefix, **settings}
+    asked = {"prefer_grpc": False, **settings}
+    values = {"url": URL, "api_key": KEY, "collection_prefix": prefix, **asked}
     return QdrantStore(QdrantSettings.model_validate(values))
 
 

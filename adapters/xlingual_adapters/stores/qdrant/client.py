@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 from qdrant_client import QdrantClient, models
 
-from xlingual_adapters.stores.qdrant import faults, versions
+from xlingual_adapters.stores.qdrant import faults, grpc_port, versions
 from xlingual_adapters.stores.qdrant.retries import RetryPolicy, Verdict, Waiting, retrying
 from xlingual_adapters.stores.qdrant.settings import (
     DEFAULT_PORT,
@@ -192,7 +192,7 @@ def _remote(settings: QdrantSettings) -> QdrantClient:
             url=settings.url,
             port=DEFAULT_PORT,
             grpc_port=settings.grpc_port,
-            prefer_grpc=settings.prefer_grpc,
+            prefer_grpc=grpc_port.is_preferred(settings),
             api_key=None if key is None else key.get_secret_value(),
             timeout=math.ceil(settings.timeout_s),
             check_compatibility=False,

@@ -52,7 +52,8 @@ class QdrantSettings(BaseModel):
     api_key: SecretStr | None = None
     allow_plain_http: bool = False
     """Send the key unencrypted to another computer."""
-    prefer_grpc: bool = False
+    prefer_grpc: bool | None = None
+    """True: gRPC; False: HTTP; None: gRPC where its port is open."""
     grpc_port: PositiveInt = 6334
     timeout_s: PositiveFloat = 30.0
     """How long one request may take."""

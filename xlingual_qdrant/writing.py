@@ -101,11 +101,16 @@ def batches(
 
 def _checked(value: DocumentLike, schema: CollectionSchema, position: int) -> Document:
     try:
-        document = to_document(value)
-        if problem := field_problem(schema.fields, document.metadata):
-            raise InvalidDocument("type", problem)
+        return fitting(value, schema)
     except InvalidDocument as exc:
         raise InvalidDocument(exc.reason, exc.detail, position) from None
+
+
+def fitting(value: DocumentLike, schema: CollectionSchema) -> Document:
+    """Return a checked document that fits the declared fields; raises InvalidDocument."""
+    document = to_document(value)
+    if problem := field_problem(schema.fields, document.metadata):
+        raise InvalidDocument("type", problem)
     return document
 
 

@@ -55,7 +55,7 @@ class Side:
 
     def add(self, document: Document) -> bytes:
         """Count a document; return its digest."""
-        digest = _digest(document)
+        digest = digest_of(document)
         self.count += 1
         self.languages[document.lang] += 1
         # A sum, not an exclusive or: a document that is there twice has to show.
@@ -246,7 +246,7 @@ def _note_extra(found: Comparison, source: Source, target: StoredCollection) -> 
         found.note("extra", [document.id for document in extra])
 
 
-def _digest(document: Document) -> bytes:
+def digest_of(document: Document) -> bytes:
     """Return 16 bytes that change with anything of a document."""
     digest = blake2b(content_hash(document), digest_size=16)
     parts = (document.id, document.lang, document.lang_source, document.lang_confidence)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xlingual_qdrant.collection import checked_count
-from xlingual_qdrant.documents import Document, JsonValue, content_hash
+from xlingual_qdrant.documents import Document, JsonValue
 from xlingual_qdrant.errors import (
     CollectionExists,
     CollectionMissing,
@@ -30,7 +30,7 @@ from xlingual_qdrant.ports import (
     StoredCollection,
     Vectors,
 )
-from xlingual_qdrant.schema import COMPATIBLE_COSINE, CollectionSchema, field_problem
+from xlingual_qdrant.schema import COMPATIBLE_COSINE, CollectionSchema
 from xlingual_qdrant.transfer.comparing import (
     MOVE_STATE,
     SAME_VECTOR,
@@ -38,6 +38,7 @@ from xlingual_qdrant.transfer.comparing import (
     check_comparable,
     compare,
     differing,
+    digest_of,
 )
 from xlingual_qdrant.transfer.sources import (
     BATCH,
@@ -48,7 +49,7 @@ from xlingual_qdrant.transfer.sources import (
     opened,
     read_with,
 )
-from xlingual_qdrant.validation import to_document
+from xlingual_qdrant.writing import fitting
 
 _REMEMBER_EVERY_S = 0.5
 _SAMPLE = 32
@@ -222,27 +223,15 @@ def _new_or_changed(
     return [
         row
         for row, (mine, other) in enumerate(zip(documents, there, strict=True))
-        if other is None or off[row] > SAME_VECTOR or not _same(mine, other)
+        if other is None or off[row] > SAME_VECTOR or digest_of(mine) != digest_of(other)
     ]
-
-
-def _same(one: Document, other: Document) -> bool:
-    return (one.lang, one.lang_source, one.lang_confidence) == (
-        other.lang,
-        other.lang_source,
-        other.lang_confidence,
-    ) and content_hash(one) == content_hash(other)
 
 
 def _checked(document: Document, schema: CollectionSchema) -> Document:
     try:
-        checked = to_document(document)
-        problem = field_problem(schema.fields, checked.metadata)
+        return fitting(document, schema)
     except InvalidDocument as exc:
         raise InvalidDocument(exc.reason, f"{document.id!r}: {exc.detail}") from None
-    if problem:
-        raise InvalidDocument("type", f"{document.id!r}: {problem}")
-    return checked
 
 
 def _target(

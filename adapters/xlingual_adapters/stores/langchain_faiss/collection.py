@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from xlingual_adapters.stores.langchain_faiss.docstore import Leftovers, read_documents
 from xlingual_adapters.stores.langchain_faiss.settings import LangchainFaissSettings
 from xlingual_adapters.stores.langchain_faiss.vectors import StoredVectors
-from xlingual_qdrant.documents import Document, Hit, JsonValue, WriteReceipt
-from xlingual_qdrant.errors import CollectionReadOnly
+from xlingual_qdrant.documents import Document, Hit, JsonValue
 from xlingual_qdrant.filters import Filter
+from xlingual_qdrant.foreign import ForeignCollection
 from xlingual_qdrant.memory import MemoryCollection
 from xlingual_qdrant.ports import ScanBatch, Vectors
 from xlingual_qdrant.schema import CollectionSchema
@@ -30,12 +30,13 @@ _UNKNOWN_SHOWN = 20
 _log = logging.getLogger(__name__)
 
 
-class LangchainFaissCollection:
+class LangchainFaissCollection(ForeignCollection):
     """What the folder held when it was opened. All reading is the in-memory store's."""
 
     def __init__(self, settings: LangchainFaissSettings, name: str) -> None:
         """Read the folder; raises ForeignName, UnreadableFile, CollectionDamaged."""
-        self._settings, self._name = settings, name
+        super().__init__(name, str(settings.path.absolute()))
+        self._settings = settings
         self._leftovers = Leftovers()
         self._shortest, self._longest = np.inf, 0.0
         vectors = StoredVectors(index_file(settings))
@@ -88,22 +89,10 @@ class LangchainFaissCollection:
         """Return the content hashes in the order of the ids."""
         return self._memory.content_hashes(ids)
 
-    def read_state(self, key: str) -> bytes | None:
-        """Return None: another program's folder keeps no states."""
-        return self._memory.read_state(key)
-
-    def states(self) -> list[str]:
-        """Return no keys."""
-        return self._memory.states()
-
-    def damaged_ids(self) -> list[str]:
-        """Return no ids: the folder has no checksums."""
-        return []
-
     def describe(self) -> dict[str, JsonValue]:
         """Return the folder, its index, and what was left out or changed on the way in."""
         facts: dict[str, JsonValue] = {
-            "path": str(self._settings.path.absolute()),
+            "path": self._where,
             "index": self._index,
             "vectors": "exact" if self._is_exact else "approximate",
             "left_out": dict(sorted(self._leftovers.reasons.items())),
@@ -115,34 +104,9 @@ class LangchainFaissCollection:
             facts["unknown_languages"] = dict(unknown.most_common(_UNKNOWN_SHOWN))
         return facts
 
-    def write(self, documents: Sequence[Document], vectors: Vectors) -> WriteReceipt:
-        """Raise CollectionReadOnly."""
-        raise self._read_only()
-
-    def delete(self, ids: Sequence[str]) -> int:
-        """Raise CollectionReadOnly."""
-        raise self._read_only()
-
-    def delete_where(self, where: Filter) -> int:
-        """Raise CollectionReadOnly."""
-        raise self._read_only()
-
-    def write_state(self, key: str, value: bytes | None) -> None:
-        """Raise CollectionReadOnly."""
-        raise self._read_only()
-
-    def compact(self) -> None:
-        """Do nothing: nothing has been replaced."""
-
-    def flush(self) -> None:
-        """Do nothing: nothing has been written."""
-
     def close(self) -> None:
         """Let go of what was read."""
         self._memory = MemoryCollection(self._memory.schema)
-
-    def _read_only(self) -> CollectionReadOnly:
-        return CollectionReadOnly(self._name, str(self._settings.path.absolute()))
 
     def _fill(self, vectors: StoredVectors) -> None:
         found = read_documents(

@@ -17,9 +17,10 @@ from qdrant_client import models
 from xlingual_adapters.stores.qdrant.adopted_points import AdoptedPoints
 from xlingual_adapters.stores.qdrant.adoption import Adoption
 from xlingual_adapters.stores.qdrant.client import Connection
-from xlingual_qdrant.documents import Document, Hit, JsonValue, WriteReceipt, content_hash
-from xlingual_qdrant.errors import CollectionReadOnly, InvalidDocument
+from xlingual_qdrant.documents import Document, Hit, JsonValue, content_hash
+from xlingual_qdrant.errors import InvalidDocument
 from xlingual_qdrant.filters import Filter, matches
+from xlingual_qdrant.foreign import ForeignCollection
 from xlingual_qdrant.ports import ScanBatch, Vectors
 from xlingual_qdrant.schema import CollectionSchema, check_name
 from xlingual_qdrant.vectors import check_rows
@@ -29,15 +30,16 @@ _WIDER = 4
 _UNKNOWN_SHOWN = 20
 
 
-class AdoptedCollection:
+class AdoptedCollection(ForeignCollection):
     """Points with a text are documents; what is no document is left out, and counted."""
 
     def __init__(
         self, connection: Connection, name: str, adoption: Adoption, config: models.CollectionConfig
     ) -> None:
         """name: what it is called here. Raises NotSupported if its vectors give no cosines."""
+        super().__init__(name, connection.where)
         self._connection = connection
-        self._name, self._on_server = name, adoption.collection or name
+        self._on_server = adoption.collection or name
         self._points = AdoptedPoints(connection, self._on_server, adoption, config)
         self._schema = CollectionSchema(name=check_name(name), dimension=self._points.dimension)
 
@@ -106,18 +108,6 @@ class AdoptedCollection:
         checked = check_rows(queries, len(queries), self._schema)
         return [self._nearest(row.tolist(), k, where, exact) for row in checked]
 
-    def read_state(self, key: str) -> bytes | None:
-        """Return None: another program's collection keeps no states."""
-        return None
-
-    def states(self) -> list[str]:
-        """Return no keys."""
-        return []
-
-    def damaged_ids(self) -> list[str]:
-        """Return no ids: the server looks after its own checksums."""
-        return []
-
     def describe(self) -> dict[str, JsonValue]:
         """Return the address, and how many points are left out and why; all are read."""
         left_out: Counter[str] = Counter()
@@ -140,33 +130,8 @@ class AdoptedCollection:
             facts["unknown_languages"] = dict(unknown.most_common(_UNKNOWN_SHOWN))
         return facts
 
-    def write(self, documents: Sequence[Document], vectors: Vectors) -> WriteReceipt:
-        """Raise CollectionReadOnly."""
-        raise self._read_only()
-
-    def delete(self, ids: Sequence[str]) -> int:
-        """Raise CollectionReadOnly."""
-        raise self._read_only()
-
-    def delete_where(self, where: Filter) -> int:
-        """Raise CollectionReadOnly."""
-        raise self._read_only()
-
-    def write_state(self, key: str, value: bytes | None) -> None:
-        """Raise CollectionReadOnly."""
-        raise self._read_only()
-
-    def compact(self) -> None:
-        """Do nothing: it is not ours."""
-
-    def flush(self) -> None:
-        """Do nothing: nothing has been written."""
-
     def close(self) -> None:
         """Do nothing: the connection is the store's."""
-
-    def _read_only(self) -> CollectionReadOnly:
-        return CollectionReadOnly(self._name, self._connection.where)
 
     def _documents(self, where: Filter | None) -> Iterator[Document]:
         for _, document in self._points.read(self._points.all()):

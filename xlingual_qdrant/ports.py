@@ -16,6 +16,7 @@ from pydantic import BaseModel
 
 from xlingual_qdrant.documents import Document, Hit, JsonValue, WriteReceipt
 from xlingual_qdrant.filters import Filter
+from xlingual_qdrant.finetuning import FinetuneOrder, FinetuneReport, OnEvaluation
 from xlingual_qdrant.languages import Detection
 from xlingual_qdrant.schema import CollectionSchema, EmbedderFingerprint
 
@@ -284,6 +285,11 @@ class EmbedderPlugin:
     settings: type[BaseModel]
     open: Callable[[Any], Embedder]
     summary: str
+    variants: Callable[[Any], Sequence[Any]] | None = None
+    """Takes an instance of `settings`; returns those of the same model that are worth measuring
+    against each other on this machine: other backends, other precisions."""
+    finetune: Callable[[Any, FinetuneOrder, OnEvaluation], FinetuneReport] | None = None
+    """Takes an instance of `settings`, and trains its model on pairs of texts."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,8 +25,22 @@ from typing import Any, Generic, Literal, Self, TypeVar, overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from xlingual_qdrant.collection import BATCH, Collection, Langs, added_in_batches, checked_count
-from xlingual_qdrant.documents import CollectionInfo, Document, Hit, WriteReceipt, WriteReport
+from xlingual_qdrant.collection import (
+    BATCH,
+    Collection,
+    Langs,
+    added_in_batches,
+    checked_count,
+    warn_about,
+)
+from xlingual_qdrant.documents import (
+    CollectionInfo,
+    Document,
+    Hit,
+    LongTexts,
+    WriteReceipt,
+    WriteReport,
+)
 from xlingual_qdrant.errors import UsageError
 from xlingual_qdrant.filters import Filter
 from xlingual_qdrant.ports import Embedder, Store, Vectors
@@ -124,6 +138,7 @@ class AsyncCollection:
         vectors: Iterable[ArrayLike] | AsyncIterable[ArrayLike] | None = None,
         if_exists: IfExists = "replace",
         batch_size: int | None = None,
+        long_texts: LongTexts | None = None,
     ) -> WriteReport:
         """Insert documents, or update those whose id is known; return what was done.
 
@@ -131,7 +146,7 @@ class AsyncCollection:
         written, and nothing more of it is asked for meanwhile.
         """
         if isinstance(documents, AsyncIterable):
-            return await self._add_arriving(documents, vectors, if_exists, batch_size)
+            return await self._add_arriving(documents, vectors, if_exists, batch_size, long_texts)
         if isinstance(vectors, AsyncIterable):
             raise UsageError(
                 "vectors that arrive asynchronously need documents that do so, too;"
@@ -143,6 +158,7 @@ class AsyncCollection:
             vectors=vectors,
             if_exists=if_exists,
             batch_size=batch_size,
+            long_texts=long_texts,
         )
 
     async def _add_arriving(
@@ -151,13 +167,14 @@ class AsyncCollection:
         vectors: Iterable[ArrayLike] | AsyncIterable[ArrayLike] | None,
         if_exists: IfExists,
         batch_size: int | None,
+        long_texts: LongTexts | None,
     ) -> WriteReport:
         size = checked_count("batch_size", batch_size or BATCH)
         source, arrived = aiter(documents), _Arrived[DocumentLike]()
         rows = _Arrived[ArrayLike]()
         row_source = aiter(vectors) if isinstance(vectors, AsyncIterable) else None
         given = rows if isinstance(vectors, AsyncIterable) else vectors
-        batches = added_in_batches(self.collection, arrived, given, if_exists, size)
+        batches = added_in_batches(self.collection, arrived, given, if_exists, size, long_texts)
         done = WriteReport()
         while True:
             arrived.items.extend(await _taken(source, size))
@@ -165,6 +182,7 @@ class AsyncCollection:
                 rows.items.extend(await _taken(row_source, len(arrived.items) or 1))
             report = await self._threads.call(next, batches, None)
             if report is None:
+                warn_about(done, self.collection.embedder)
                 return done
             done = report
 
@@ -174,10 +192,15 @@ class AsyncCollection:
         *,
         vectors: Vectors | None = None,
         if_exists: IfExists = "replace",
+        long_texts: LongTexts | None = None,
     ) -> Prepared:
         """Do all that comes before writing: compare, detect languages, embed."""
         return await self._threads.call(
-            self.collection.prepare, documents, vectors=vectors, if_exists=if_exists
+            self.collection.prepare,
+            documents,
+            vectors=vectors,
+            if_exists=if_exists,
+            long_texts=long_texts,
         )
 
     async def commit(self, prepared: Prepared) -> WriteReceipt:

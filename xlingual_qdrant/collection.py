@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import reprlib
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from types import TracebackType
@@ -11,11 +12,25 @@ from typing import Any, Literal, Self, TypeAlias, get_args, overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from xlingual_qdrant.documents import CollectionInfo, Document, Hit, WriteReceipt, WriteReport
-from xlingual_qdrant.errors import InvalidFilter, UsageError
+from xlingual_qdrant import chunks
+from xlingual_qdrant.documents import (
+    CollectionInfo,
+    Document,
+    Hit,
+    LongTexts,
+    WriteReceipt,
+    WriteReport,
+)
+from xlingual_qdrant.errors import (
+    InvalidFilter,
+    TextSuspect,
+    TextTruncated,
+    UsageError,
+)
 from xlingual_qdrant.filter_hints import why_nothing
 from xlingual_qdrant.filter_syntax import parse
 from xlingual_qdrant.filters import Filter, combine, language_filter
+from xlingual_qdrant.grouping import only
 from xlingual_qdrant.grouping import search_by_language as nearest_by_language
 from xlingual_qdrant.languages import split_langs
 from xlingual_qdrant.opening import open_or_create
@@ -39,9 +54,12 @@ from xlingual_qdrant.writing import (
     IfExists,
     Prepared,
     batches,
+    embedded,
     embedder_of,
     prepare,
     query_vectors,
+    refuse_long,
+    write,
 )
 
 Langs: TypeAlias = str | Sequence[str]
@@ -57,7 +75,8 @@ class Collection:
     stored: the place of the documents. embedder: None for a collection of ready vectors, or
     where only documents are read. load_detector: called when the first text without a language
     comes; may return None. store: lets `drop` work; it is closed with the collection if
-    `owns_store`. store_name: for `info`.
+    `owns_store`. store_name: for `info`. long_texts: what becomes of texts that are longer than
+    the embedder reads, unless a call says otherwise.
     """
 
     def __init__(
@@ -69,13 +88,16 @@ class Collection:
         store: Store | None = None,
         owns_store: bool = False,
         store_name: str = "",
+        long_texts: LongTexts = "warn",
     ) -> None:
         self.stored = stored
         self.embedder = embedder
+        self.long_texts: LongTexts = long_texts
         self._load_detector = load_detector
         self._store = store
         self._owns_store = owns_store
         self._closed = False
+        self._chunks_seen = False  # there are none without a document, so they never go away
         self._store_name = store_name or type(stored).__name__
 
     @classmethod
@@ -132,6 +154,7 @@ class Collection:
             store=opened,
             owns_store=owns,
             store_name=known.store if owns else "",
+            long_texts=known.long_texts,
         )
 
     @property
@@ -171,6 +194,7 @@ class Collection:
         vectors: Iterable[ArrayLike] | None = None,
         if_exists: IfExists = "replace",
         batch_size: int | None = None,
+        long_texts: LongTexts | None = None,
     ) -> WriteReport:
         """Insert documents, or update those whose id is known; return what was done.
 
@@ -180,15 +204,19 @@ class Collection:
         vectors: ready ones in the same order, shape (n, dimension), of any length but zero; they
         are normalised. if_exists: "replace", "skip" (leave what is there) or "error"
         (DocumentExists, before the batch is written). batch_size: documents embedded and written
-        at once, default 4,096.
+        at once, default 4,096. long_texts: what becomes of texts that are longer than the
+        embedder reads: "warn" (only the beginning is embedded), "error", or "chunk" (they are
+        divided, a search finds the part and returns the document); default: the settings'.
 
         Raises InvalidDocument with the position of the document, and InvalidVectors; batches
-        before the faulty one are stored.
+        before the faulty one are stored. Warns of texts that were truncated (TextTruncated) or
+        look damaged (TextSuspect).
         """
         done = WriteReport()
         size = checked_count("batch_size", batch_size or BATCH)
-        for report in added_in_batches(self, documents, vectors, if_exists, size):
+        for report in added_in_batches(self, documents, vectors, if_exists, size, long_texts):
             done = report
+        warn_about(done, self.embedder)
         return done
 
     def prepare(
@@ -197,11 +225,13 @@ class Collection:
         *,
         vectors: Vectors | None = None,
         if_exists: IfExists = "replace",
+        long_texts: LongTexts | None = None,
     ) -> Prepared:
         """Do all that comes before writing: compare, detect languages, embed.
 
         documents: checked ones. vectors: unit rows. Together with `commit` this is `add` in
-        two steps, which a pipeline can overlap. Safe from several threads.
+        two steps, which a pipeline can overlap. Safe from several threads. Long texts that are an
+        error raise InvalidDocument, without a position.
         """
         return prepare(
             self.stored,
@@ -210,13 +240,12 @@ class Collection:
             detector=lambda: self.detector,
             vectors=vectors,
             if_exists=if_exists,
+            long_texts=long_texts or self.long_texts,
         )
 
     def commit(self, prepared: Prepared) -> WriteReceipt:
         """Write what was prepared; durable on return."""
-        if not prepared.documents:
-            return WriteReceipt(0, 0)
-        return self.stored.write(prepared.documents, prepared.vectors)
+        return write(self.stored, prepared.rows, prepared.replaced)
 
     def delete(
         self,
@@ -233,10 +262,17 @@ class Collection:
         if ids is not None:
             if condition is not None:
                 raise UsageError("delete takes either ids or a condition, not both")
-            return self.stored.delete(_checked_ids([ids] if isinstance(ids, str) else ids))
+            listed = _checked_ids([ids] if isinstance(ids, str) else ids)
+            delete = chunks.delete if self._has_chunks else type(self.stored).delete
+            return delete(self.stored, listed)
         if condition is None:
             raise UsageError("delete needs ids, where or langs; to remove a collection use drop()")
-        return self.stored.delete_where(condition)
+        if not self._has_chunks:
+            return self.stored.delete_where(condition)
+        matching = self.stored.scan(combine(condition, chunks.IS_DOCUMENT))
+        doomed = [document.id for batch in matching for document in batch.documents]
+        parts = range(0, len(doomed), BATCH)
+        return sum(chunks.delete(self.stored, doomed[row : row + BATCH]) for row in parts)
 
     def drop(self) -> None:
         """Remove the collection with all its documents, for good, and close it."""
@@ -251,8 +287,10 @@ class Collection:
         for start in range(0, len(damaged), BATCH):
             there = self.stored.fetch(damaged[start : start + BATCH])
             documents = [document for document in there if document is not None]
-            texts = [document.text for document in documents]
-            self.stored.write(documents, self._embedder().embed_documents(texts))
+            # A chunk fits the model, so it stays one row; a document is divided as it was.
+            divide: LongTexts = "chunk" if self._has_chunks else "warn"
+            rows = embedded(self.schema, self._embedder(), documents, divide)
+            self.stored.write(rows.rows, rows.vectors)
         return len(damaged)
 
     # ------------------------------------------------------------ asking
@@ -303,8 +341,25 @@ class Collection:
         vectors = query_vectors(queries, self.schema, self.embedder)
         if not len(vectors):
             return []
-        found = self.stored.search(vectors, k, where=_condition(where, langs), exact=exact)
+        found = self._nearest(vectors, k, _condition(where, langs), exact)
         return [_near_enough(hits, min_score) for hits in found]
+
+    def _nearest(
+        self, vectors: Vectors, k: int, condition: Filter | None, exact: bool
+    ) -> list[list[Hit]]:
+        condition = self._of_parts(condition)
+
+        def find(numbers: list[int], rows: int) -> list[list[Hit]]:
+            return self.stored.search(vectors[numbers], rows, where=condition, exact=exact)
+
+        return chunks.nearest_documents(self.stored, find, len(vectors), k)
+
+    def _of_parts(self, condition: Filter | None) -> Filter | None:
+        """Return a condition under which a chunk passes if its document does."""
+        if condition is None:
+            return None
+        of_parts = chunks.with_parts(condition)
+        return of_parts if of_parts != condition and self._has_chunks else condition
 
     def search_by_language(
         self,
@@ -325,7 +380,12 @@ class Collection:
         checked_count("k", k)
         vectors = query_vectors(self._as_queries(query), self.schema, self.embedder)
         condition = _condition(where, langs)
-        [found] = nearest_by_language(self.stored, vectors, k, where=condition, exact=exact)
+        of_parts = self._of_parts(condition)
+        [found] = nearest_by_language(self.stored, vectors, k, where=of_parts, exact=exact)
+        if any(chunks.is_chunk(hit.document) for hits in found.values() for hit in hits):
+            for tag in found:
+                within = combine(condition, only(tag, found))
+                [found[tag]] = self._nearest(vectors, k, within, exact)
         groups = {tag: _near_enough(hits, min_score) for tag, hits in found.items()}
         filled = [tag for tag in groups if groups[tag]]
         return {
@@ -354,7 +414,8 @@ class Collection:
 
     def get_many(self, ids: Iterable[str]) -> list[Document | None]:
         """Return the documents in the order of the ids, None where there is none."""
-        return self.stored.fetch(_checked_ids(ids))
+        there = self.stored.fetch(_checked_ids(ids))
+        return [None if each is None or chunks.is_chunk(each) else each for each in there]
 
     @overload
     def documents(
@@ -385,7 +446,8 @@ class Collection:
 
         with_vectors: return pairs of document and vector, shape (dimension,).
         """
-        batches = self.stored.scan(_condition(where, langs), with_vectors=with_vectors)
+        condition = self._documents_only(_condition(where, langs))
+        batches = self.stored.scan(condition, with_vectors=with_vectors)
         if not with_vectors:
             return (document for batch in batches for document in batch.documents)
         return (
@@ -397,11 +459,11 @@ class Collection:
 
     def count(self, *, langs: Langs | None = None, where: Filter | str | None = None) -> int:
         """Return how many documents match; all without a condition."""
-        return self.stored.count(_condition(where, langs))
+        return self.stored.count(self._documents_only(_condition(where, langs)))
 
     def languages(self) -> dict[str, int]:
         """Return the number of documents per language, most frequent first."""
-        counts = self.stored.count_by_language()
+        counts = self.stored.count_by_language(self._documents_only(None))
         return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
     def __len__(self) -> int:
@@ -412,6 +474,15 @@ class Collection:
 
     def __contains__(self, id: object) -> bool:
         return isinstance(id, str) and self.get(id) is not None
+
+    @property
+    def _has_chunks(self) -> bool:
+        self._chunks_seen = self._chunks_seen or chunks.has_chunks(self.stored)
+        return self._chunks_seen
+
+    def _documents_only(self, condition: Filter | None) -> Filter | None:
+        """Return a condition that no chunk meets."""
+        return combine(condition, chunks.IS_DOCUMENT) if self._has_chunks else condition
 
     # ------------------------------------------------------------ keeping house
 
@@ -428,6 +499,7 @@ class Collection:
             fields={**schema.fields},
             format_version=schema.format_version,
             place=self.stored.describe(),
+            chunks=self.stored.count(~chunks.IS_DOCUMENT) if self._has_chunks else 0,
         )
 
     def compact(self) -> None:
@@ -477,13 +549,38 @@ def added_in_batches(
     vectors: Iterable[ArrayLike] | None,
     if_exists: IfExists,
     size: int,
+    long_texts: LongTexts | None,
 ) -> Iterator[WriteReport]:
     """Add documents, `size` at once; after each batch yield what was done up to there."""
     report = WriteReport()
     for checked, given in batches(documents, vectors, collection.schema, size):
-        prepared = collection.prepare(checked, vectors=given, if_exists=if_exists)
+        if given is None and (long_texts or collection.long_texts) == "error":
+            refuse_long(checked, collection.embedder, first=report.read)
+        prepared = collection.prepare(
+            checked, vectors=given, if_exists=if_exists, long_texts=long_texts
+        )
         report = prepared.added_to(report, collection.commit(prepared))
         yield report
+
+
+def warn_about(report: WriteReport, embedder: Embedder | None) -> None:
+    """Warn of what was stored, but perhaps not as it was meant."""
+    if report.truncated and embedder is not None:
+        warnings.warn(
+            f"{report.truncated:,} of {report.read:,} texts are longer than the"
+            f" {embedder.max_tokens} tokens that {embedder.fingerprint.model} reads: what comes"
+            " behind has no part in their vectors; long_texts='chunk' divides them",
+            TextTruncated,
+            stacklevel=3,
+        )
+    if report.suspect:
+        counts = ", ".join(f"{count:,} {name}" for name, count in report.suspect.items())
+        warnings.warn(
+            f"some texts look damaged ({counts}) and were stored as they are;"
+            " xlingual_qdrant.hygiene says what is wrong with a text, and mends it",
+            TextSuspect,
+            stacklevel=3,
+        )
 
 
 def checked_count(name: str, value: int) -> int:

@@ -15,6 +15,10 @@ JsonValue: TypeAlias = "bool | int | float | str | list[JsonValue] | dict[str, J
 
 LangSource: TypeAlias = Literal["declared", "detected"]
 
+LongTexts: TypeAlias = Literal["warn", "error", "chunk"]
+"""What becomes of a text that is longer than the embedder reads: its beginning is embedded and
+the report counts it; it is refused; or it is divided into chunks."""
+
 
 def document_id(text: str, declared_lang: str = "") -> str:
     """Return the id of a document that came without one: BLAKE2b, 128 bits, in hex.
@@ -81,17 +85,28 @@ def content_hash(document: Document) -> bytes:
 
 
 @dataclass(frozen=True, slots=True)
+class Chunk:
+    """A part of a document's text: `text[start:end]` of it."""
+
+    text: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
 class Hit:
     """A document found by a search.
 
     score: cosine, -1 to 1, higher is nearer, the same number on every store;
     when a correction was applied, `correction` names it and `raw_score` is the cosine.
+    chunk: the part of the text that is nearest, if the document was divided into chunks.
     """
 
     document: Document
     score: float
     raw_score: float | None = None
     correction: str | None = None
+    chunk: Chunk | None = None
 
     @property
     def id(self) -> str:
@@ -128,6 +143,8 @@ class WriteReport:
 
     unchanged: were there with the same content, or were left alone by `if_exists="skip"`.
     truncated: the embedder read only the beginning of their texts; they are stored whole.
+    chunked: they are longer than the embedder reads, and were divided. suspect: texts that look
+    damaged, by what is probably wrong with them (see `hygiene.Ailment`); they are stored as given.
     """
 
     read: int = 0
@@ -135,6 +152,8 @@ class WriteReport:
     updated: int = 0
     unchanged: int = 0
     truncated: int = 0
+    chunked: int = 0
+    suspect: Mapping[str, int] = field(default_factory=dict[str, int])
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +170,8 @@ class CollectionInfo:
     format_version: int
     place: dict[str, JsonValue] = field(default_factory=dict[str, JsonValue])
     """What the store tells: `path` or `url`, index kinds, bytes."""
+    chunks: int = 0
+    """Parts of documents that are longer than the embedder reads."""
 
     def to_json(self) -> dict[str, JsonValue]:
         """Return the facts as one flat JSON object."""
@@ -164,4 +185,6 @@ class CollectionInfo:
             "fields": {**self.fields},
             "format_version": self.format_version,
         }
+        if self.chunks:
+            facts["chunks"] = self.chunks
         return {**self.place, **facts}

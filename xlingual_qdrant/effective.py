@@ -40,10 +40,15 @@ def effective(settings: Settings, within: str | None = None) -> list[tuple[str, 
 
 def _rows(settings: Settings) -> list[tuple[str, object, str]]:
     rows: list[tuple[str, object, str]] = []
-    for name in ("collection", "store", "embedder", "detector"):
+    for name in ("collection", "store", "embedder", "detector", "long_texts"):
         rows.append((name, getattr(settings, name), settings.origins.get(name, "default")))
     for name, kind in settings.fields.items():
         rows.append((f"fields.{name}", kind, settings.origins.get(f"fields.{name}", "default")))
+    for key, value in settings.cache:
+        origin = settings.origins.get(f"cache.{key}", "default")
+        if settings.cache.path is not None or origin != "default":
+            shown = "" if value is None else str(value) if key == "path" else value
+            rows.append((f"cache.{key}", shown, origin))
     for role, group in SECTIONS.items():
         for section, values in cast(Sections, getattr(settings, group)).items():
             for key, value in values.items():

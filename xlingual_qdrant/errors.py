@@ -420,3 +420,19 @@ class StoreUnavailable(StoreError):
 
     def __str__(self) -> str:
         return f"{self.where}: {self.detail}"
+
+
+class XlingualWarning(UserWarning):
+    """Something that is done, but perhaps not as it was meant; the base of all such."""
+
+
+class TextTruncated(XlingualWarning):
+    """A text is longer than the embedder reads; the rest of it has no part in its vector."""
+
+
+class TextSuspect(XlingualWarning):
+    """A text looks damaged: it was decoded wrongly, or its characters came as codes."""
+
+
+class CacheUnused(XlingualWarning):
+    """The embedding cache cannot be read or written; texts are embedded without it."""

@@ -12,8 +12,18 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias, cast
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PositiveInt,
+    PrivateAttr,
+    ValidationError,
+    field_validator,
+)
 
+from xlingual_qdrant.caching import CachedEmbedder
+from xlingual_qdrant.documents import LongTexts
 from xlingual_qdrant.errors import SettingsError, UnknownName, UsageError, did_you_mean
 from xlingual_qdrant.explaining import explain
 from xlingual_qdrant.ports import (
@@ -36,6 +46,22 @@ Section: TypeAlias = dict[str, Any]
 Sections: TypeAlias = dict[str, Section]
 
 
+class CacheSettings(BaseModel):
+    """Whether vectors are kept for the next time that a text comes, and where."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    path: Path | None = None
+    """A file; None, or "": no cache."""
+    max_mb: PositiveInt = 1024
+    """Size of the file in MiB; above it what was not used for the longest time goes."""
+
+    @field_validator("path", mode="before")
+    @classmethod
+    def _nothing_is_none(cls, value: object) -> object:
+        return None if value == "" else value
+
+
 class Settings(BaseModel):
     """What to open, and where. Sections are checked by the adapter that their `kind` names."""
 
@@ -46,11 +72,15 @@ class Settings(BaseModel):
     embedder: str = "bundled"
     detector: str = "default"
     """A name, or "none": texts without a language stay `und`."""
+    long_texts: LongTexts = "warn"
+    """What becomes of texts that are longer than the embedder reads: "warn" (its beginning is
+    embedded, the report counts them), "error", or "chunk" (they are divided)."""
     fields: dict[str, FieldType] = Field(default_factory=dict)
     """Metadata fields that a new collection declares: typed and indexed."""
     stores: Sections = Field(default_factory=dict)
     embedders: Sections = Field(default_factory=dict)
     detectors: Sections = Field(default_factory=dict)
+    cache: CacheSettings = CacheSettings()
     _origins: dict[str, str] = PrivateAttr(default_factory=dict)
 
     @property
@@ -62,11 +92,14 @@ class Settings(BaseModel):
 DEFAULTS: dict[str, Any] = {
     **{name: Settings.model_fields[name].default for name in ("collection", "store", "embedder")},
     "detector": "default",
+    "long_texts": "warn",
     "stores": {"local": {"kind": "faiss", "path": "xlingual-data"}},
     "embedders": {"bundled": {"kind": "static"}},
     "detectors": {"default": {"kind": "py3langid"}},
 }
 SECTIONS: dict[Role, str] = {"store": "stores", "embedder": "embedders", "detector": "detectors"}
+PLAIN_SECTIONS = ("fields", "cache")
+"""Sections that have their keys in them, and not further sections."""
 
 
 class _Layer(NamedTuple):
@@ -137,6 +170,8 @@ def _read(file: Path) -> dict[str, Any]:
 
 
 def _sections(values: Mapping[str, Any]) -> Iterator[Section]:
+    if isinstance(cache := values.get("cache"), dict):
+        yield cast(Section, cache)
     for group in SECTIONS.values():
         named = values.get(group)
         if isinstance(named, dict):
@@ -158,7 +193,7 @@ def _from_environment(environ: Mapping[str, str], lower: list[_Layer]) -> Iterat
                 f" There are: {', '.join(PREFIX + name.upper() for name in Settings.model_fields)}"
                 " (sections as XLINGUAL_STORES__NAME__KEY)"
             )
-        if rest and first != "fields":
+        if rest and first in SECTIONS.values():
             rest[0] = _spelled(rest[0], first, lower)
         nested: Any = value
         for part in reversed((first, *rest)):
@@ -167,7 +202,7 @@ def _from_environment(environ: Mapping[str, str], lower: list[_Layer]) -> Iterat
 
 
 def _groups() -> tuple[str, ...]:
-    return (*SECTIONS.values(), "fields")
+    return (*SECTIONS.values(), *PLAIN_SECTIONS)
 
 
 def _spelled(name: str, group: str, lower: list[_Layer]) -> str:
@@ -184,10 +219,10 @@ def _merge(layers: list[_Layer]) -> Settings:
             if name in SECTIONS.values() and isinstance(value, dict):
                 named = cast("dict[str, object]", value)
                 _merge_sections(values.setdefault(name, {}), named, name, layer.origin, origins)
-            elif name == "fields" and isinstance(value, dict):
-                fields = cast("dict[str, object]", value)
-                values["fields"] = {**values.get("fields", {}), **fields}
-                origins.update({f"fields.{key}": layer.origin for key in fields})
+            elif name in PLAIN_SECTIONS and isinstance(value, dict):
+                section = cast("dict[str, object]", value)
+                values[name] = {**values.get(name, {}), **section}
+                origins.update({f"{name}.{key}": layer.origin for key in section})
             else:
                 values[name] = value
                 origins[name] = layer.origin
@@ -238,10 +273,28 @@ def load_store(name: NameOrSettings | None = None, *, settings: Settings | None 
 def load_embedder(
     name: NameOrSettings | None = "bundled", *, settings: Settings | None = None
 ) -> Embedder:
-    """Return an embedder, named as for `load_store`; None takes `embedder` of the settings."""
+    """Return an embedder, named as for `load_store`; None takes `embedder` of the settings.
+
+    It has the cache of the settings, if they name one; a mapping without settings has none.
+    """
+    known = settings if isinstance(name, Mapping) and settings is None else _known(settings)
+    found, checked, _ = embedder_plugin(name, settings=known)
+    opened = found.open(checked)
+    if known is None or known.cache.path is None:
+        return opened
+    return CachedEmbedder(opened, known.cache.path, known.cache.max_mb << 20)
+
+
+def embedder_plugin(
+    name: NameOrSettings | None = "bundled", *, settings: Settings | None = None
+) -> tuple[EmbedderPlugin, BaseModel, Section]:
+    """Return what makes an embedder, without making it; named as for `load_store`.
+
+    That is its plug-in, its settings checked, and its section as it was found, with the `kind`.
+    """
     kind, values, where = _section("embedder", name, settings)
     found = plugin("embedder", kind, EmbedderPlugin)
-    return found.open(check_settings(found.settings, values, where))
+    return found, check_settings(found.settings, values, where), {"kind": kind, **values}
 
 
 def load_detector(

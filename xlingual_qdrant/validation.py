@@ -10,12 +10,14 @@ import math
 import reprlib
 import unicodedata
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, cast
 
 import numpy as np
 
 from xlingual_qdrant.documents import Document, JsonValue, document_id
 from xlingual_qdrant.errors import InvalidDocument, UnknownLanguage
+from xlingual_qdrant.hygiene import mended
 from xlingual_qdrant.languages import canonical
 
 MAX_TEXT = 1_000_000
@@ -33,6 +35,11 @@ def check_text(value: object) -> str:
     """Return a text that can be stored, as it is; raises InvalidDocument."""
     if value is None:
         raise InvalidDocument("empty", "the text is null")
+    if isinstance(value, bytes | bytearray):
+        raise InvalidDocument(
+            "type",
+            f"the text is bytes {reprlib.repr(value)[:60]}; decode them: text.decode('utf-8')",
+        )
     if not isinstance(value, str):
         raise InvalidDocument("type", f"the text is not a string but {_kind(value)}")
     if len(value) > MAX_TEXT:
@@ -119,7 +126,7 @@ def to_document(value: Document | Mapping[str, Any] | str) -> Document:
                 "detected",
                 value.lang_confidence,
             )
-        case str():
+        case str() | bytes() | bytearray():  # pyright: ignore[reportUnnecessaryComparison]
             return make_document(value, None, None, None)
         case Mapping():
             unknown = [key for key in value if key not in ("id", "text", "lang", "metadata")]
@@ -136,6 +143,18 @@ def to_document(value: Document | Mapping[str, Any] | str) -> Document:
             )
         case _:
             raise InvalidDocument("type", f"a document is a text or a dict, not {_kind(value)}")
+
+
+def with_mended_text(document: Document) -> Document:
+    """Return a document whose text, if it looks damaged, was mended; raises MissingExtra.
+
+    An id that was made from the text is made again, so that it is the id of the sound text.
+    """
+    text = mended(document.text)
+    if text == document.text:
+        return document
+    made = document.id == document_id(document.text, document.declared_lang)
+    return replace(document, text=check_text(text), id="" if made else document.id)
 
 
 def _check_string(value: str, what: str) -> str:

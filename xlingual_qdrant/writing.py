@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import islice
-from typing import Any, Literal, TypeAlias, cast
+from typing import Any, Literal, TypeAlias, cast, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from xlingual_qdrant.documents import Document, WriteReceipt, WriteReport, content_hash
+from xlingual_qdrant import chunks
+from xlingual_qdrant.documents import (
+    Document,
+    LongTexts,
+    WriteReceipt,
+    WriteReport,
+    content_hash,
+)
 from xlingual_qdrant.errors import (
     DocumentExists,
     InvalidDocument,
     InvalidInput,
     InvalidVectors,
+    TextTruncated,
     UsageError,
 )
+from xlingual_qdrant.hygiene import Ailment, ailments, composed
 from xlingual_qdrant.ports import Embedder, LanguageDetector, StoredCollection, Vectors
 from xlingual_qdrant.schema import CollectionSchema, field_problem
 from xlingual_qdrant.validation import check_text, to_document
@@ -33,19 +43,47 @@ UNCHANGED = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
+class Embedded:
+    """Rows for a store: documents, then the chunks of the long ones.
+
+    vectors: shape (len(rows), dimension). truncated: the ids of documents of which the embedder
+    reads only the beginning. chunks: how many of the rows, the last ones, are chunks; chunked:
+    of how many documents.
+    """
+
+    rows: list[Document]
+    vectors: Vectors
+    truncated: list[str] = field(default_factory=list[str])
+    chunks: int = 0
+    chunked: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Prepared:
     """Documents ready to be written, with their vectors, and how they relate to what is there.
 
-    documents: each id once. vectors: shape (len(documents), dimension). The counts cover
-    all documents that were looked at: added + updated + unchanged.
+    documents: each id once. rows: what is to be written, with its vectors. replaced: the ids of
+    those that are there already. The counts cover all documents that were looked at: added +
+    updated + unchanged.
     """
 
     documents: list[Document]
-    vectors: Vectors
+    rows: Embedded
     added: int
     updated: int
     unchanged: int
-    truncated: int
+    replaced: list[str]
+    suspect: Counter[Ailment]
+
+    @property
+    def truncated(self) -> list[str]:
+        """The ids of documents of which the embedder reads only the beginning."""
+        return self.rows.truncated
+
+    @property
+    def chunked(self) -> int:
+        """How many documents were divided into chunks."""
+        return self.rows.chunked
 
     def added_to(self, report: WriteReport, receipt: WriteReceipt) -> WriteReport:
         """Return the report with these counts added.
@@ -58,7 +96,9 @@ class Prepared:
             report.added + self.added - overtaken,
             report.updated + self.updated + overtaken,
             report.unchanged + self.unchanged,
-            report.truncated + self.truncated,
+            report.truncated + len(self.truncated),
+            report.chunked + self.chunked,
+            Counter(report.suspect) + self.suspect,
         )
 
 
@@ -72,7 +112,7 @@ def batches(
 
     Raises InvalidDocument with the position of the document from 0, and InvalidVectors.
     """
-    if isinstance(documents, Document | Mapping | str):
+    if isinstance(documents, Document | Mapping | str | bytes | bytearray):
         documents = cast("list[DocumentLike]", [documents])
         vectors = None if vectors is None else np.atleast_2d(np.asarray(vectors))
     if hasattr(documents, "columns"):
@@ -101,9 +141,19 @@ def batches(
 
 def _checked(value: DocumentLike, schema: CollectionSchema, position: int) -> Document:
     try:
-        return fitting(value, schema)
+        return unreserved(fitting(value, schema))
     except InvalidDocument as exc:
         raise InvalidDocument(exc.reason, exc.detail, position) from None
+
+
+def unreserved(document: Document) -> Document:
+    """Return a document that keeps off the library's own keys; raises InvalidDocument."""
+    if chunks.CHUNK_OF in document.metadata:
+        raise InvalidDocument(
+            "field",
+            f"metadata key '{chunks.CHUNK_OF}' marks the chunks of long texts; rename it",
+        )
+    return document
 
 
 def fitting(value: DocumentLike, schema: CollectionSchema) -> Document:
@@ -122,11 +172,15 @@ def prepare(
     detector: Callable[[], LanguageDetector | None],
     vectors: Vectors | None,
     if_exists: IfExists,
+    long_texts: LongTexts,
 ) -> Prepared:
     """Leave out what is unchanged, then detect languages and embed the rest.
 
-    Of an id that comes twice the last document wins; each counts. Raises DocumentExists.
+    Of an id that comes twice the last document wins; each counts. Raises DocumentExists, and
+    InvalidDocument with `long_texts="error"`.
     """
+    if long_texts not in get_args(LongTexts):
+        raise UsageError(f"long_texts is 'warn', 'error' or 'chunk', not {long_texts!r}")
     if if_exists not in ("replace", "skip", "error"):
         raise UsageError(f"if_exists is 'replace', 'skip' or 'error', not {if_exists!r}")
     ids = [document.id for document in documents]
@@ -152,13 +206,15 @@ def prepare(
         pending[document.id] = row
     rows = list(pending.values())
     kept = with_languages([documents[row] for row in rows], detector)
-    truncated = 0
     if vectors is not None:
-        made = vectors[rows]
+        made = Embedded(kept, vectors[rows])
     else:
-        made, truncated = embedded(stored.schema, embedder, [document.text for document in kept])
+        made = embedded(stored.schema, embedder, kept, long_texts)
     unchanged = len(documents) - added - updated
-    return Prepared(kept, made, added, updated, unchanged, truncated)
+    known = dict(zip(ids, there, strict=True))
+    replaced = [document.id for document in kept if known[document.id] is not None]
+    suspect = ailments(document.text for document in kept)
+    return Prepared(kept, made, added, updated, unchanged, replaced, suspect)
 
 
 def _same_vectors(
@@ -195,15 +251,61 @@ def with_languages(
 
 
 def embedded(
-    schema: CollectionSchema, embedder: Embedder | None, texts: list[str]
-) -> tuple[Vectors, int]:
-    """Return the checked vectors of texts, and how many texts the embedder cut.
+    schema: CollectionSchema,
+    embedder: Embedder | None,
+    documents: list[Document],
+    long_texts: LongTexts = "warn",
+) -> Embedded:
+    """Return the documents, and the chunks of long ones if that is wanted, with their vectors.
 
-    Raises UsageError without an embedder, InvalidVectors if it breaks its promises.
+    Raises UsageError without an embedder, InvalidVectors if it breaks its promises, and
+    InvalidDocument if long texts are an error.
     """
-    if not texts:
-        return np.empty((0, schema.dimension), dtype=np.float32), 0
-    embedder = embedder_of(schema, embedder, "a vector for each document (vectors=...)")
+    if not documents:
+        return Embedded([], np.empty((0, schema.dimension), dtype=np.float32))
+    ready = embedder_of(schema, embedder, "a vector for each document (vectors=...)")
+    texts = composed([document.text for document in documents])
+    long = ready.truncated(texts)
+    if not long.any():
+        return Embedded(documents, vectors_of(schema, ready, texts))
+    if long_texts == "error":
+        refuse_long(documents, ready)
+    if long_texts != "chunk":
+        ids = [documents[row].id for row in np.flatnonzero(long).tolist()]
+        return Embedded(documents, vectors_of(schema, ready, texts), ids)
+
+    def fits(parts: Sequence[str]) -> NDArray[np.bool_]:
+        return ~ready.truncated(composed(parts))
+
+    divided = chunks.chunked(documents, long, fits)
+    vectors = divided.vectors(vectors_of(schema, ready, composed(divided.texts)))
+    rows = [*documents, *divided.chunks]
+    return Embedded(rows, vectors, [], len(divided.chunks), int(long.sum()))
+
+
+def refuse_long(
+    documents: Sequence[Document], embedder: Embedder | None, *, first: int | None = None
+) -> None:
+    """Raise InvalidDocument for a text of which the embedder would read only the beginning.
+
+    first: the position of the first document, if positions are to be named.
+    """
+    if embedder is None:
+        return
+    long = embedder.truncated(composed([document.text for document in documents]))
+    if long.any():
+        row = int(long.argmax())
+        raise InvalidDocument(
+            "too-long",
+            f"the text has {len(documents[row].text):,} characters, more than the"
+            f" {embedder.max_tokens} tokens that {embedder.fingerprint.model} reads;"
+            " long_texts = 'chunk' divides such texts",
+            None if first is None else first + row,
+        )
+
+
+def vectors_of(schema: CollectionSchema, embedder: Embedder, texts: list[str]) -> Vectors:
+    """Return the checked vectors of texts as documents; raises InvalidVectors."""
     vectors = embedder.embed_documents(texts)
     if vectors.shape != (len(texts), schema.dimension):
         raise InvalidVectors(
@@ -216,7 +318,25 @@ def embedded(
             f"the embedder's vector of {texts[int(off.argmax())][:60]!r} is not"
             " of length 1; adapters must normalise"
         )
-    return vectors, int(embedder.truncated(texts).sum())
+    return vectors
+
+
+def write(stored: StoredCollection, embedded: Embedded, replaced: Sequence[str]) -> WriteReceipt:
+    """Write rows, and remove what chunks the replaced documents had; the receipt knows no chunks.
+
+    replaced: ids of documents that may be there in another form.
+    """
+    if not embedded.rows:
+        return WriteReceipt(0, 0)
+    known = chunks.has_chunks(stored)
+    if embedded.chunks and not known:
+        stored.write_state(chunks.STATE, b"1")
+    if known and replaced:
+        stored.delete(chunks.chunk_ids(stored, replaced))
+    receipt = stored.write(embedded.rows, embedded.vectors)
+    documents = len(embedded.rows) - embedded.chunks
+    added = min(max(receipt.added - embedded.chunks, 0), documents)
+    return WriteReceipt(added, documents - added)
 
 
 def embedder_of(schema: CollectionSchema, embedder: Embedder | None, instead: str) -> Embedder:
@@ -242,10 +362,20 @@ def query_vectors(
     if isinstance(queries, np.ndarray):
         return unit_rows(cast("NDArray[np.float32]", queries), schema.dimension)
     items = list(queries)
-    texts = [_checked_query(item) for item in items if isinstance(item, str)]
+    texts = composed([_checked_query(item) for item in items if isinstance(item, str)])
     if len(texts) < len(items) or not items:
         return unit_rows(items, schema.dimension)
-    return embedder_of(schema, embedder, "vectors instead of texts").embed_queries(texts)
+    ready = embedder_of(schema, embedder, "vectors instead of texts")
+    cut = ready.truncated(texts)
+    if cut.any():
+        warnings.warn(
+            f"the query {texts[int(cut.argmax())][:60]!r}... is longer than the"
+            f" {ready.max_tokens} tokens that {ready.fingerprint.model} reads; only its beginning"
+            " was searched for",
+            TextTruncated,
+            stacklevel=3,
+        )
+    return ready.embed_queries(texts)
 
 
 def _checked_query(text: str) -> str:

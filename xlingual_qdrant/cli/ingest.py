@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
+from typing import get_args
 
 import click
 from click.exceptions import Exit
@@ -12,6 +13,7 @@ from xlingual_qdrant.cli.options import Options, common_options, note, pass_opti
 from xlingual_qdrant.cli.output import counted, print_json
 from xlingual_qdrant.cli.progress import progress_bar
 from xlingual_qdrant.collection import Collection
+from xlingual_qdrant.documents import LongTexts
 from xlingual_qdrant.errors import CollectionMissing, Reason, UsageError
 from xlingual_qdrant.ingest.dead_letters import DeadLetters
 from xlingual_qdrant.ingest.fields import FieldMapping
@@ -57,6 +59,17 @@ Examples:
     help="Embed and write this many texts at once.",
 )
 @click.option(
+    "--long-texts",
+    type=click.Choice(get_args(LongTexts)),
+    help="What becomes of texts that are longer than the model reads: only the beginning counts,"
+    " they are rejected, or divided into chunks [the setting, else warn].",
+)
+@click.option(
+    "--mend",
+    is_flag=True,
+    help="Undo wrong decoding and escaped characters first; needs the extra `repair`.",
+)
+@click.option(
     "--dead-letter",
     type=click.Path(dir_okay=False),
     metavar="FILE",
@@ -88,6 +101,8 @@ def command(
     metadata_field: str | None,
     lang: str | None,
     batch_size: int | None,
+    long_texts: LongTexts | None,
+    mend: bool,
     dead_letter: str | None,
     strict: bool,
     dry_run: bool,
@@ -121,6 +136,8 @@ def command(
                     dry_run=dry_run,
                     fields=options.settings().fields,
                     shard=shard,
+                    long_texts=long_texts,
+                    mend=mend,
                     on_reject=letters.write if letters else None,
                     on_progress=bar.watch if bar else None,
                 )
@@ -170,14 +187,19 @@ def _summary(
     verb = f"Checked{share}, for" if report.dry_run else f"Ingested{share} into"
     name = f"'{collection.name}'" if collection is not None else "a new collection"
     yield f"{verb} {name} in {report.seconds:.1f} s:"
-    for count, value in (
-        ("read", report.read),
-        ("added", report.added),
-        ("updated", report.updated),
-        ("unchanged", report.unchanged),
-        ("rejected", report.rejected),
-        ("truncated", report.truncated),
-    ):
+    always = {
+        "read": report.read,
+        "added": report.added,
+        "updated": report.updated,
+        "unchanged": report.unchanged,
+        "rejected": report.rejected,
+        "truncated": report.truncated,
+    }
+    sometimes = {"chunked": report.chunked, "suspect": sum(report.suspect.values())}
+    shown = always | {count: value for count, value in sometimes.items() if value}
+    if report.cached is not None and report.cached + (report.computed or 0):
+        shown["cached"] = report.cached
+    for count, value in shown.items():
         yield f"  {count:<10}{value:>12,}{_remark(count, report, dead_letter)}"
     if report.languages:
         yield f"  languages  {_counts(report.languages)}"
@@ -188,7 +210,14 @@ def _remark(count: str, report: IngestReport, dead_letter: str | None) -> str:
         kept = f"kept in {dead_letter}" if dead_letter else "--dead-letter FILE keeps them"
         return f"  {_counts(report.reasons)}; {kept}"
     if count == "truncated" and report.truncated:
-        return "  longer than the model reads; stored whole"
+        return "  longer than the model reads; --long-texts chunk divides them"
+    if count == "chunked":
+        return "  longer than the model reads; divided"
+    if count == "cached":
+        asked = (report.cached or 0) + (report.computed or 0)
+        return f"  {100 * (report.cached or 0) // asked} % of the texts embedded"
+    if count == "suspect":
+        return f"  {_counts(report.suspect)}; --mend undoes it"
     if report.dry_run and count in ("added", "updated"):
         return "  would be"
     return ""

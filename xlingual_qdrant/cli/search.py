@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator
+from dataclasses import asdict
 from itertools import chain, islice
 
 import click
@@ -116,6 +117,10 @@ def _in_line(groups: dict[str, list[Hit]]) -> list[Hit]:
     return list(chain.from_iterable(groups.values()))
 
 
+def _nearest_text(hit: Hit) -> str:
+    return hit.text if hit.chunk is None else hit.chunk.text
+
+
 def _objects(
     answers: Iterable[tuple[str, list[Hit]]], many: bool
 ) -> Iterator[dict[str, JsonValue]]:
@@ -124,13 +129,16 @@ def _objects(
         for hit in hits:
             row = document_row(hit.document)
             metadata = row.pop("metadata")
-            yield {**named, **row, "score": round(hit.score, 6), "metadata": metadata}
+            found: dict[str, JsonValue] = {"score": round(hit.score, 6), "metadata": metadata}
+            if hit.chunk is not None:
+                found["chunk"] = asdict(hit.chunk)
+            yield {**named, **row, **found}
 
 
 def _print_hits(answers: Iterable[tuple[str, list[Hit]]], many: bool, options: Options) -> None:
     columns = ("score", "lang", "id", "text")
     for query, hits in answers:
-        rows = [(f"{hit.score:.4f}", hit.lang, hit.id, hit.text) for hit in hits]
+        rows = [(f"{hit.score:.4f}", hit.lang, hit.id, _nearest_text(hit)) for hit in hits]
         if not rows:
             options.say(f"Nothing matches{f' {query!r}' if many else ''}.")
         elif many and not sys.stdout.isatty():

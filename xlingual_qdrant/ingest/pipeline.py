@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from threading import Condition, Thread
 from typing import TypeVar
 
+from xlingual_qdrant.caching import CachedEmbedder, Tally, tallied
 from xlingual_qdrant.collection import Collection
-from xlingual_qdrant.documents import content_hash
+from xlingual_qdrant.documents import Document, LongTexts, content_hash
 from xlingual_qdrant.errors import Reason, UsageError
 from xlingual_qdrant.ingest.channel import Cancelled, Channel
 from xlingual_qdrant.ingest.fields import FieldMapping
@@ -20,9 +21,10 @@ from xlingual_qdrant.ingest.opening import STDIN, checked_format
 from xlingual_qdrant.ingest.records import Rejection
 from xlingual_qdrant.ingest.report import IngestReport, Progress
 from xlingual_qdrant.ingest.sharding import Shard
-from xlingual_qdrant.ingest.windows import WINDOW, Source, Window, WindowReader
+from xlingual_qdrant.ingest.windows import WINDOW, Check, Source, Window, WindowReader
 from xlingual_qdrant.schema import FieldType
-from xlingual_qdrant.writing import Prepared
+from xlingual_qdrant.validation import with_mended_text
+from xlingual_qdrant.writing import Prepared, refuse_long
 
 T = TypeVar("T")
 
@@ -41,6 +43,8 @@ def ingest(
     dry_run: bool = False,
     fields: Mapping[str, FieldType] | None = None,
     shard: Shard | str | None = None,
+    long_texts: LongTexts | None = None,
+    mend: bool = False,
     on_reject: Callable[[Rejection], None] | None = None,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> IngestReport:
@@ -51,14 +55,18 @@ def ingest(
     it. batch_size: most documents embedded and written at once. strict: stop at the first
     rejection. dry_run: write nothing, and tell what would be. fields: what a collection that
     does not exist yet would declare. shard: take only this share of the records, such as "3/8";
-    the shards together, in any number of processes, do what one run without them does. on_reject,
-    on_progress: called in the caller's thread, after each window.
+    the shards together, in any number of processes, do what one run without them does.
+    long_texts: what becomes of texts that are longer than the embedder reads: "warn" (the
+    beginning is embedded, the report counts them), "error" (they are rejected), or "chunk";
+    default: the collection's. mend: undo mojibake and escapes before anything else, with ftfy.
+    on_reject, on_progress: called in the caller's thread, after each window.
 
     A file that cannot be read does not stop the others, it is in the report. To resume after
     an interruption run it again. Raises UsageError before anything is read (FileUnavailable,
     UnknownColumn, MissingExtra), RecordRejected if strict, and the errors of the store.
     """
     share = Shard.parse(shard) if isinstance(shard, str) else shard
+    policy = long_texts or (collection.long_texts if collection is not None else "warn")
     reader = WindowReader(
         _listed(sources),
         mapping or FieldMapping(),
@@ -67,40 +75,59 @@ def ingest(
         size=_positive(batch_size),
         strict=strict,
         shard=share,
+        check=_check(collection, policy, mend),
     )
     if collection is None and not dry_run:
         raise UsageError("ingest needs a collection; only a dry run does without")
     reader.check()
     run = _Run(reader.bytes_total, on_reject, on_progress)
+    if collection is not None and isinstance(collection.embedder, CachedEmbedder) and not dry_run:
+        run.tally = Tally()
     if collection is None or dry_run:
         for window in reader.windows():
             run.count_dry(window, collection)
     else:
-        _overlapped(collection, reader, run)
+        _overlapped(collection, reader, run, policy)
     return run.report(reader, dry_run, share)
 
 
-def _overlapped(collection: Collection, reader: WindowReader, run: _Run) -> None:
+def _check(collection: Collection | None, policy: LongTexts, mend: bool) -> Check | None:
+    """Return what each document has to pass; None if nothing."""
+    embedder = None if collection is None else collection.embedder
+
+    def check(document: Document) -> Document:
+        if mend:
+            document = with_mended_text(document)
+        if policy == "error" and embedder is not None:
+            refuse_long([document], embedder)
+        return document
+
+    return check if mend or policy == "error" else None
+
+
+def _overlapped(collection: Collection, reader: WindowReader, run: _Run, policy: LongTexts) -> None:
     """Read in one thread, embed in another, write in this one."""
     read: Channel[Window] = Channel(_AHEAD)
-    ready: Channel[tuple[Window, Prepared]] = Channel(_AHEAD)
+    ready: Channel[tuple[Window, Prepared, Tally]] = Channel(_AHEAD)
     pending = _Pending()
 
     def reading() -> Iterator[Window]:
         return reader.windows()
 
-    def embedding() -> Iterator[tuple[Window, Prepared]]:
+    def embedding() -> Iterator[tuple[Window, Prepared, Tally]]:
         for window in read:
             pending.enter({document.id for document in window.documents})
-            yield window, collection.prepare(window.documents)
+            with tallied() as tally:
+                prepared = collection.prepare(window.documents, long_texts=policy)
+            yield window, prepared, tally
 
     with _stage("xlingual-read", reading, read), _stage("xlingual-embed", embedding, ready):
         try:
-            for window, prepared in ready:
+            for window, prepared, tally in ready:
                 run.reject(window)
                 collection.commit(prepared)
                 pending.leave()
-                run.count(window, prepared)
+                run.count(window, prepared, tally)
         finally:
             # Whatever ended this, nobody may wait for anybody any more.
             pending.cancel()
@@ -178,8 +205,11 @@ class _Run:
     unchanged: int = 0
     rejected: int = 0
     truncated: int = 0
+    chunked: int = 0
+    suspect: Counter[str] = field(default_factory=Counter[str])
     languages: Counter[str] = field(default_factory=Counter[str])
     reasons: Counter[Reason] = field(default_factory=Counter[Reason])
+    tally: Tally | None = None
     started: float = field(default_factory=time.monotonic)
 
     @property
@@ -194,11 +224,16 @@ class _Run:
             if self.on_reject:
                 self.on_reject(rejection)
 
-    def count(self, window: Window, prepared: Prepared) -> None:
+    def count(self, window: Window, prepared: Prepared, tally: Tally) -> None:
+        if self.tally is not None:
+            self.tally.cached += tally.cached
+            self.tally.computed += tally.computed
         self.added += prepared.added
         self.updated += prepared.updated
         self.unchanged += prepared.unchanged
-        self.truncated += prepared.truncated
+        self.truncated += len(prepared.truncated)
+        self.chunked += prepared.chunked
+        self.suspect.update(prepared.suspect)
         self.languages.update(document.lang for document in prepared.documents)
         self._tell(window)
 
@@ -244,9 +279,13 @@ class _Run:
             unchanged=self.unchanged,
             rejected=self.rejected,
             truncated=self.truncated,
+            chunked=self.chunked,
+            suspect=dict(self.suspect),
             languages=dict(self.languages.most_common()),
             reasons=dict(self.reasons.most_common()),
             files=tuple(reader.outcomes),
+            cached=None if self.tally is None else self.tally.cached,
+            computed=None if self.tally is None else self.tally.computed,
             seconds=time.monotonic() - self.started,
             dry_run=dry_run,
             shard=None if shard is None else str(shard),

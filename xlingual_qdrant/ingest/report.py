@@ -66,9 +66,13 @@ class IngestReport:
     """What an ingestion did: read = added + updated + unchanged + rejected.
 
     truncated: the embedder read only the beginning of their texts; they are stored whole.
+    chunked: they are longer than the embedder reads, and were divided. suspect: texts that look
+    damaged, by what is probably wrong with them (see `hygiene.Ailment`).
     languages: documents added or updated, by tag, most frequent first. reasons: rejections by
     reason. dry_run: nothing was written, the counts say what would have been. shard: the share
-    that was taken, such as "3/8"; records of other shards are in no count.
+    that was taken, such as "3/8"; records of other shards are in no count. cached, computed: texts
+    whose vectors came from the embedding cache, and those that the model embedded; None without
+    a cache.
     """
 
     read: int = 0
@@ -77,9 +81,13 @@ class IngestReport:
     unchanged: int = 0
     rejected: int = 0
     truncated: int = 0
+    chunked: int = 0
+    suspect: dict[str, int] = field(default_factory=dict[str, int])
     languages: dict[str, int] = field(default_factory=dict[str, int])
     reasons: dict[Reason, int] = field(default_factory=dict[Reason, int])
     files: tuple[FileOutcome, ...] = ()
+    cached: int | None = None
+    computed: int | None = None
     seconds: float = 0.0
     dry_run: bool = False
     shard: str | None = None
@@ -103,9 +111,13 @@ class IngestReport:
             "unchanged": self.unchanged,
             "rejected": self.rejected,
             "truncated": self.truncated,
+            "chunked": self.chunked,
+            "suspect": {**self.suspect},
             "languages": {**self.languages},
             "reasons": {str(reason): count for reason, count in self.reasons.items()},
             "files": [outcome.to_json() for outcome in self.files],
+            "cached": self.cached,
+            "computed": self.computed,
             "seconds": round(self.seconds, 3),
             "dry_run": self.dry_run,
             "shard": self.shard,

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from xlingual_qdrant.documents import Document
 from xlingual_qdrant.errors import InvalidDocument, RecordRejected, UnreadableFile, UsageError
@@ -18,8 +18,10 @@ from xlingual_qdrant.ingest.records import RawRecord, Rejection, rejected
 from xlingual_qdrant.ingest.report import FileOutcome
 from xlingual_qdrant.ingest.sharding import Shard
 from xlingual_qdrant.schema import FieldType, field_problem
+from xlingual_qdrant.writing import unreserved
 
 Source = str | os.PathLike[str]
+Check: TypeAlias = Callable[[Document], Document]
 
 WINDOW = 4096
 """Documents that are embedded and written at once."""
@@ -48,7 +50,8 @@ class WindowReader:
 
     declared: the fields of the collection's schema. size: documents of a window. strict: the
     first rejection ends the reading with RecordRejected, behind a window with all before it.
-    shard: what belongs to another one is passed over.
+    shard: what belongs to another one is passed over. check: what a document has to pass, or
+    becomes, in the end; raises InvalidDocument.
     outcomes: what came of each source, complete when the iteration is over.
     """
 
@@ -62,6 +65,7 @@ class WindowReader:
         size: int = WINDOW,
         strict: bool = False,
         shard: Shard | None = None,
+        check: Check | None = None,
     ) -> None:
         self.outcomes: list[FileOutcome] = []
         self._sources = sources
@@ -69,6 +73,7 @@ class WindowReader:
         self._format: Format | None = format
         self._declared = declared or {}
         self._document = _with_declared(mapping.reader(), self._declared)
+        self._check = check
         self._size = size
         self._strict = strict
         self._shard = shard
@@ -149,7 +154,8 @@ class WindowReader:
         if not isinstance(record, RawRecord):
             return record
         try:
-            return self._document(record.fields)
+            document = unreserved(self._document(record.fields))
+            return document if self._check is None else self._check(document)
         except InvalidDocument as exc:
             return rejected(file, record, exc.reason, exc.detail)
 

@@ -6,13 +6,16 @@ import time
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 
+from xlingual_qdrant import chunks
 from xlingual_qdrant.collection import checked_count
-from xlingual_qdrant.documents import Document, JsonValue, content_hash
+from xlingual_qdrant.documents import Document, JsonValue, LongTexts, content_hash
 from xlingual_qdrant.errors import NotSupported, TransferIncomplete
+from xlingual_qdrant.filters import Filter
 from xlingual_qdrant.ports import Embedder, Store, StoredCollection
 from xlingual_qdrant.settings import load_embedder
 from xlingual_qdrant.transfer.sources import OnProgress, ahead, opened
-from xlingual_qdrant.writing import embedded as embedded_texts
+from xlingual_qdrant.writing import embedded as embedded_rows
+from xlingual_qdrant.writing import write
 
 WINDOW = 4096
 """Documents embedded and written at once."""
@@ -89,9 +92,9 @@ def reembed(
             embedded, truncated = filling.embedded, filling.truncated
             # While `new` is open nobody else writes to a store with one writer.
             place.finish_replacement(name)
-            count = new.count()
+            count = new.count(filling.only)
         else:
-            count = old.count()
+            count = old.count(chunks.IS_DOCUMENT if chunks.has_chunks(old) else None)
     return ReembedReport(
         count=count,
         embedded=embedded,
@@ -124,6 +127,8 @@ class _Filling:
     ) -> None:
         self._old, self._new, self._embedder = old, new, embedder
         self._batch_size, self._on_progress = batch_size, on_progress
+        self._divide: LongTexts = "chunk" if chunks.has_chunks(old) else "warn"
+        self.only: Filter | None = chunks.IS_DOCUMENT if chunks.has_chunks(old) else None
         self.done = self.embedded = self.truncated = 0
 
     def run(self, where: str) -> None:
@@ -136,7 +141,7 @@ class _Filling:
             if self._on_progress:
                 self._on_progress("building indexes", self.done, self.done)
             self._new.flush()
-            if self._round() == 0 and self._new.count() == self._old.count():
+            if self._round() == 0 and self._counts_agree():
                 return
         raise TransferIncomplete(
             self._old.schema.name, where, ["others write faster than its texts are embedded"]
@@ -146,9 +151,9 @@ class _Filling:
         return self._add_what_differs() + self._remove_what_is_gone()
 
     def _add_what_differs(self) -> int:
-        total, changed = self._old.count(), 0
+        total, changed = self._old.count(self.only), 0
         self.done = 0
-        for batch in ahead(self._old.scan(batch=self._batch_size)):
+        for batch in ahead(self._old.scan(self.only, batch=self._batch_size)):
             ids = [document.id for document in batch.documents]
             there = zip(batch.documents, self._new.content_hashes(ids), strict=True)
             differing = [doc for doc, other in there if other != content_hash(doc)]
@@ -161,19 +166,21 @@ class _Filling:
 
     def _write(self, documents: list[Document]) -> None:
         if documents:
-            texts = [document.text for document in documents]
-            vectors, truncated = embedded_texts(self._new.schema, self._embedder, texts)
-            self._new.write(documents, vectors)
+            rows = embedded_rows(self._new.schema, self._embedder, documents, self._divide)
+            write(self._new, rows, [document.id for document in documents])
             self.embedded += len(documents)
-            self.truncated += truncated
+            self.truncated += len(rows.truncated)
+
+    def _counts_agree(self) -> bool:
+        return self._new.count(self.only) == self._old.count(self.only)
 
     def _remove_what_is_gone(self) -> int:
-        if self._new.count() == self._old.count():
+        if self._counts_agree():
             return 0
         removed = 0
-        for batch in self._new.scan(batch=self._batch_size):
+        for batch in self._new.scan(self.only, batch=self._batch_size):
             ids = [document.id for document in batch.documents]
             known = self._old.content_hashes(ids)
             gone = [id for id, there in zip(ids, known, strict=True) if there is None]
-            removed += self._new.delete(gone)
+            removed += chunks.delete(self._new, gone)
         return removed

@@ -1,0 +1,298 @@
+"""Texts that are longer than the model reads: their parts, and the way back to the document.
+
+A long document is stored whole, with the mean of its chunks' vectors; beside it, each chunk is
+a row of its own, with the document's language and metadata, so that filters see it the same
+way, and with `CHUNK_OF` and its place in the text. Only a `Collection` knows of them: whoever
+counts, reads or deletes documents never meets a chunk, and a hit on one is a hit of its document.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
+from typing import Any, TypeAlias, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xlingual_qdrant.documents import Chunk, Document, Hit, JsonValue, document_id
+from xlingual_qdrant.filters import And, F, Filter, HasId, IsIn, Not, Or
+from xlingual_qdrant.ports import StoredCollection, Vectors
+
+CHUNK_OF = "_chunk_of"
+"""The metadata key of chunks, which documents must not have: the id of the document."""
+CHUNK_SPAN = "_chunk_span"
+"""The metadata key of a chunk's place: the first character, and the one behind the last."""
+
+IS_DOCUMENT: Filter = F(CHUNK_OF).is_missing()
+
+STATE = "chunks"
+"""Kept with a collection from its first chunk on."""
+
+OVERLAP = 0.25
+"""A chunk begins with the last sentence of the one before, unless that is more of it."""
+
+Fits: TypeAlias = Callable[[Sequence[str]], NDArray[np.bool_]]
+"""Says of each text whether the model reads all of it."""
+Span: TypeAlias = tuple[int, int]
+
+# Sentence_Terminal and closing marks of Unicode Standard Annex 29, for the scripts that matter.
+_SENTENCE_END = re.compile(
+    r"[.!?…‼⁇⁈⁉؟۔܀।॥։።፧၊။។៕᙮᱾꓿][.!?…]*[\"'’”»›)\]}]*\s+|[。！？｡][」』”’）)]*\s*|\n\s*"
+)
+_NUMBERS_AT_ONCE = 16
+
+
+def spans(texts: Sequence[str], fits: Fits) -> list[list[Span]]:
+    """Return for each text the parts that the model reads whole, in order, as offsets.
+
+    A part that does not fit is halved at the end of the sentence nearest to its middle, else
+    between words, else between characters, until all fit; `fits` is asked about all at once.
+    A part begins with the last sentence of the part before, if that is short enough.
+    """
+    ends = [_sentence_ends(text) for text in texts]
+    pending = [(number, (0, len(text))) for number, text in enumerate(texts)]
+    done: list[tuple[int, Span]] = []
+    while pending:
+        parts = [texts[number][first:last] for number, (first, last) in pending]
+        fitting = fits(parts).tolist()
+        halved: list[tuple[int, Span]] = []
+        for (number, (first, last)), fit in zip(pending, fitting, strict=True):
+            if fit or last - first < 2:
+                done.append((number, (first, last)))
+            else:
+                parts_of = _halves(texts[number], (first, last), ends[number])
+                halved += [(number, part) for part in parts_of]
+        pending = halved
+    found: list[list[Span]] = [[] for _ in texts]
+    for number, group in groupby(sorted(done), key=lambda item: item[0]):
+        stripped = (_stripped(texts[number], span) for _, span in group)
+        found[number] = [(first, last) for first, last in stripped if first < last]
+    return found
+
+
+def _sentence_ends(text: str) -> list[int]:
+    return [match.end() for match in _SENTENCE_END.finditer(text)]
+
+
+def _halves(text: str, span: Span, ends: list[int]) -> list[Span]:
+    first, last = span
+    middle = (first + last) // 2
+    place = bisect_left(ends, middle)
+    inside = [end for end in ends[max(place - 1, 0) : place + 1] if first < end < last]
+    if not inside:
+        cut = _between_words(text, first, middle, last)
+        return [(first, cut), (cut, last)]
+    cut = min(inside, key=lambda end: abs(end - middle))
+    before = bisect_left(ends, cut) - 1
+    sentence = ends[before] if before >= 0 else 0
+    overlaps = first < sentence and cut - sentence <= OVERLAP * (last - cut)
+    return [(first, cut), (sentence if overlaps else cut, last)]
+
+
+def _between_words(text: str, first: int, middle: int, last: int) -> int:
+    """Return where to cut a piece without a sentence's end; never within a letter and its marks."""
+    left = next((i for i in range(middle, first, -1) if text[i - 1].isspace()), first)
+    if left > first + (middle - first) // 2:
+        return left
+    cut = middle
+    while cut < last - 1 and not text[cut].isalnum():
+        cut += 1
+    return cut
+
+
+def _stripped(text: str, span: Span) -> Span:
+    first, last = span
+    while first < last and text[first].isspace():
+        first += 1
+    while first < last and text[last - 1].isspace():
+        last -= 1
+    return first, last
+
+
+# ---------------------------------------------------------------- writing
+
+
+@dataclass(frozen=True, slots=True)
+class Chunked:
+    """Documents of which some are long, with their chunks.
+
+    chunks: of the long ones. texts: what is to be embedded: each document that is not long,
+    then the chunks. long: the positions of the long documents.
+    """
+
+    documents: list[Document]
+    chunks: list[Document]
+    owners: list[int]
+    """The position of each chunk's document."""
+
+    @property
+    def texts(self) -> list[str]:
+        """What is to be embedded: the documents that are not long, then the chunks."""
+        long = set(self.owners)
+        short = [doc.text for row, doc in enumerate(self.documents) if row not in long]
+        return short + [chunk.text for chunk in self.chunks]
+
+    def vectors(self, embedded: Vectors) -> Vectors:
+        """Return the vectors of the documents, then of the chunks, from those of `texts`.
+
+        A long document has the mean of its chunks, of length 1.
+        """
+        count = len(self.documents)
+        owners = np.array(self.owners, dtype=np.intp)
+        made = np.zeros((count + len(self.chunks), embedded.shape[1]), dtype=np.float32)
+        made[count:] = embedded[len(embedded) - len(self.chunks) :]
+        np.add.at(made, owners, made[count:])
+        short = np.setdiff1d(np.arange(count), owners)
+        made[short] = embedded[: len(short)]
+        lengths = np.linalg.norm(made[:count], axis=1, keepdims=True)
+        # Chunks that cancel each other out leave the first one to stand for the document.
+        firsts = {owner: row for row, owner in reversed(list(enumerate(self.owners)))}
+        for row in np.flatnonzero(lengths[:, 0] < 1e-6).tolist():
+            made[row] = made[count + firsts[row]]
+            lengths[row] = 1
+        made[:count] /= lengths
+        return made
+
+
+def chunked(documents: Sequence[Document], long: NDArray[np.bool_], fits: Fits) -> Chunked:
+    """Return the documents with the chunks of those that are marked as long."""
+    rows: list[int] = np.flatnonzero(long).tolist()
+    chunks: list[Document] = []
+    owners: list[int] = []
+    for row, parts in zip(rows, spans([documents[row].text for row in rows], fits), strict=True):
+        for number, (first, last) in enumerate(parts):
+            chunks.append(_chunk(documents[row], number, (first, last)))
+            owners.append(row)
+    return Chunked(list(documents), chunks, owners)
+
+
+def _chunk(document: Document, number: int, span: Span) -> Document:
+    first, last = span
+    place: dict[str, JsonValue] = {CHUNK_OF: document.id, CHUNK_SPAN: [first, last]}
+    return replace(
+        document,
+        id=_chunk_id(document.id, number),
+        text=document.text[first:last],
+        metadata={**document.metadata, **place},
+    )
+
+
+def _chunk_id(document: str, number: int) -> str:
+    return f"chunk:{document_id(str(number), document)}"
+
+
+def chunk_ids(stored: StoredCollection, ids: Iterable[str]) -> list[str]:
+    """Return the ids of all chunks that these documents have there."""
+    found: list[str] = []
+    pending, first = list(ids), 0
+    while pending:
+        numbers = range(first, first + _NUMBERS_AT_ONCE)
+        asked = [_chunk_id(id, number) for id in pending for number in numbers]
+        there = np.array([known is not None for known in stored.content_hashes(asked)])
+        found += [id for id, known in zip(asked, there.tolist(), strict=True) if known]
+        # Numbers have no gaps: a document whose last one is there may have more.
+        last: list[bool] = there.reshape(len(pending), -1)[:, -1].tolist()
+        pending = [id for id, more in zip(pending, last, strict=True) if more]
+        first += _NUMBERS_AT_ONCE
+    return found
+
+
+def delete(stored: StoredCollection, ids: Sequence[str]) -> int:
+    """Delete documents with their chunks; return how many documents there were."""
+    # The documents first: a chunk without its document is no hit any more.
+    parts = chunk_ids(stored, ids)
+    deleted = stored.delete(ids)
+    stored.delete(parts)
+    return deleted
+
+
+# ---------------------------------------------------------------- reading
+
+
+def has_chunks(stored: StoredCollection) -> bool:
+    """Say whether any document was ever divided here."""
+    return stored.read_state(STATE) is not None
+
+
+def with_parts(condition: Filter) -> Filter:
+    """Return a filter that treats a chunk as having the id of its document, too."""
+    match condition:
+        case HasId(ids):
+            return condition | IsIn(CHUNK_OF, ids)
+        case Not(part):
+            return Not(with_parts(part))
+        case And(parts):
+            return And(tuple(with_parts(part) for part in parts))
+        case Or(parts):
+            return Or(tuple(with_parts(part) for part in parts))
+        case _:
+            return condition
+
+
+def is_chunk(document: Document) -> bool:
+    """Say whether a stored row is a part of a document."""
+    return CHUNK_OF in document.metadata
+
+
+Find: TypeAlias = Callable[[list[int], int], list[list[Hit]]]
+"""Takes the numbers of some queries and how many rows are wanted of each."""
+
+
+def nearest_documents(
+    stored: StoredCollection, find: Find, queries: int, k: int
+) -> list[list[Hit]]:
+    """Return for each query the k nearest documents; a document is as near as its nearest part.
+
+    Rows are asked for until there are k documents, or no more rows.
+    """
+    found: list[list[Hit]] = [[] for _ in range(queries)]
+    pending, asked = list(range(queries)), k
+    while pending:
+        rows = find(pending, asked)
+        for number, hits in zip(pending, _of_documents(stored, rows), strict=True):
+            found[number] = hits[:k]
+        pending = [
+            number
+            for number, hits in zip(pending, rows, strict=True)
+            if len(hits) == asked and len(found[number]) < k
+        ]
+        asked *= 4
+    return found
+
+
+def _of_documents(stored: StoredCollection, rows: list[list[Hit]]) -> Iterator[list[Hit]]:
+    """Yield hits with each chunk replaced by its document, each document once."""
+    parts = {cast(str, hit.metadata[CHUNK_OF]) for hits in rows for hit in hits if _is_part(hit)}
+    if not parts:
+        yield from rows
+        return
+    ids = list(parts)
+    owners = dict(zip(ids, stored.fetch(ids), strict=True))
+    for hits in rows:
+        best: dict[str, Hit] = {}
+        for hit in hits:
+            made = _hit_of_document(hit, owners) if _is_part(hit) else hit
+            if made is None:
+                continue  # its document was deleted a moment ago
+            known = best.get(made.id)
+            if known is None:
+                best[made.id] = made
+            elif known.chunk is None and made.chunk is not None:
+                best[made.id] = replace(known, chunk=made.chunk)
+        yield list(best.values())
+
+
+def _is_part(hit: Hit) -> bool:
+    return is_chunk(hit.document)
+
+
+def _hit_of_document(hit: Hit, owners: dict[str, Document | None]) -> Hit | None:
+    document = owners[cast(str, hit.metadata[CHUNK_OF])]
+    if document is None:
+        return None
+    first, last = cast("list[Any]", hit.metadata[CHUNK_SPAN])
+    return replace(hit, document=document, chunk=Chunk(hit.text, int(first), int(last)))

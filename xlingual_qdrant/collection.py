@@ -41,7 +41,7 @@ from xlingual_qdrant.ports import (
     StoredCollection,
     Vectors,
 )
-from xlingual_qdrant.schema import CollectionSchema
+from xlingual_qdrant.schema import CollectionSchema, Comparison
 from xlingual_qdrant.settings import (
     SettingsLike,
     load_detector,
@@ -166,6 +166,17 @@ class Collection:
     def schema(self) -> CollectionSchema:
         """What the collection was created with."""
         return self.stored.schema
+
+    @property
+    def embedder_fit(self) -> Comparison | None:
+        """How the embedder relates to the one that made the collection; None without one of them.
+
+        "compatible": another precision or backend of the same model, with the cosines of the
+        probe sentences in `differences`. A different one is refused when the collection is opened.
+        """
+        if self.embedder is None or self.schema.embedder is None:
+            return None
+        return self.schema.embedder.compare(self.embedder.fingerprint)
 
     def why_nothing(self, where: Filter | str) -> list[str]:
         """Return, in words, which conditions of a filter cannot match the documents as they are.

@@ -98,7 +98,7 @@ class Prepared:
             report.unchanged + self.unchanged,
             report.truncated + len(self.truncated),
             report.chunked + self.chunked,
-            Counter(report.suspect) + self.suspect,
+            dict(Counter(report.suspect) + self.suspect),
         )
 
 

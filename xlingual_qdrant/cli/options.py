@@ -50,7 +50,11 @@ class Options:
         """Open the collection with its embedder."""
         from xlingual_qdrant.collection import Collection
 
-        return Collection.open(settings=self.settings(), create=create)
+        opened = Collection.open(settings=self.settings(), create=create)
+        fit = opened.embedder_fit
+        if fit is not None and fit.verdict == "compatible":
+            self.say(f"Note: another form of the model that made the collection: {fit.differences}")
+        return opened
 
     @contextmanager
     def open_stored(self) -> Generator[Collection]:

@@ -436,3 +436,7 @@ class TextSuspect(XlingualWarning):
 
 class CacheUnused(XlingualWarning):
     """The embedding cache cannot be read or written; texts are embedded without it."""
+
+
+class ScriptUnknown(XlingualWarning):
+    """The embedder gives different texts of some script the same vector: it cannot read them."""

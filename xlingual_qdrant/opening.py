@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 from xlingual_qdrant.errors import (
@@ -9,12 +10,13 @@ from xlingual_qdrant.errors import (
     CollectionMissing,
     EmbedderMismatch,
     SchemaMismatch,
+    ScriptUnknown,
     UsageError,
     did_you_mean,
 )
 from xlingual_qdrant.ports import Embedder, Store, StoredCollection
 from xlingual_qdrant.registry import check_settings
-from xlingual_qdrant.schema import CollectionSchema
+from xlingual_qdrant.schema import CollectionSchema, unread_languages
 from xlingual_qdrant.settings import Settings, load_embedder
 
 
@@ -64,7 +66,20 @@ def _new_schema(
                 f"the schema asks for {wanted['dimension']} dimensions, the embedder has"
                 f" {embedder.dimension}; leave the dimension out"
             )
+        _warn_of_unread(embedder)
     return check_settings(CollectionSchema, values, "schema")
+
+
+def _warn_of_unread(embedder: Embedder) -> None:
+    """Warn of scripts that the embedder does not know, before anything is put into them."""
+    if unread := unread_languages(embedder.fingerprint):
+        warnings.warn(
+            f"{embedder.fingerprint.model} cannot tell sentences apart that are written in"
+            f" {', '.join(unread)}: texts in such scripts will be found by chance; choose a"
+            " multilingual model (`xlingual models`)",
+            ScriptUnknown,
+            stacklevel=6,
+        )
 
 
 def check_embedder(

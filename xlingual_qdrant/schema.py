@@ -27,6 +27,11 @@ PROBES: tuple[str, ...] = (
 )
 """Fixed sentences in several scripts; their vectors tell one model from another."""
 
+PROBE_LANGUAGES: tuple[str, ...] = ("en", "de", "ja", "ar", "ru", "hi")
+
+SAME_COSINE = 0.98
+"""Above it, different probe sentences look the same to a model: it knows neither's characters."""
+
 COMPATIBLE_COSINE = 0.999
 """Above it, probe vectors come from the same model at another precision."""
 
@@ -93,21 +98,34 @@ class EmbedderFingerprint(BaseModel):
         return Comparison("compatible", f"probe sentences have cosines {shown}")
 
 
+def unread_languages(fingerprint: EmbedderFingerprint) -> list[str]:
+    """Return the languages among those of `PROBES` whose sentences the model cannot tell apart.
+
+    A tokenizer that does not know a script makes "unknown" of all its words, and every text of
+    it gets nearly the same vector.
+    """
+    probes = _unit(fingerprint.probes)
+    cosines = probes @ probes.T
+    np.fill_diagonal(cosines, 0)
+    unread: NDArray[np.bool_] = np.any(cosines > SAME_COSINE, axis=1)
+    return [tag for tag, same in zip(PROBE_LANGUAGES, unread.tolist(), strict=False) if same]
+
+
 def round_probes(vectors: NDArray[np.float32]) -> list[list[float]]:
     """Return probe vectors, shape (len(PROBES), dimension), as a fingerprint holds them."""
     return [[round(float(x), 4) for x in row] for row in vectors]
 
 
 def _cosines(a: list[list[float]], b: list[list[float]]) -> list[float]:
-    def unit(rows: list[list[float]]) -> NDArray[np.float64]:
-        vectors = np.array(rows, dtype=np.float64)
-        return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
-
-    pairs = list(zip(a, b, strict=False))
-    if not pairs:
+    rows = min(len(a), len(b))
+    if not rows:
         return []
-    left, right = ([pair[side] for pair in pairs] for side in (0, 1))
-    return [float(x) for x in (unit(left) * unit(right)).sum(axis=1)]
+    return [float(x) for x in (_unit(a[:rows]) * _unit(b[:rows])).sum(axis=1)]
+
+
+def _unit(rows: list[list[float]]) -> NDArray[np.float64]:
+    vectors = np.array(rows, dtype=np.float64)
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
 
 
 class CollectionSchema(BaseModel):

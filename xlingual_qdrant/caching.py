@@ -288,6 +288,5 @@ def same_model(stored: str, own: EmbedderFingerprint) -> bool:
     if [len(row) for row in other.probes] != [len(row) for row in own.probes]:
         return False
     apart = np.abs(np.array(other.probes) - np.array(own.probes))
-    return bool(
-        (apart < LAST_DIGIT).all() and (apart > LAST_DIGIT / 10).mean() <= ROUNDED_OTHERWISE
-    )
+    changed = np.count_nonzero(apart > LAST_DIGIT / 10)
+    return bool((apart < LAST_DIGIT).all() and changed <= ROUNDED_OTHERWISE * apart.size)

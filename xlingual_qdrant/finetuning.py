@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
 
 from xlingual_qdrant.documents import JsonValue
 
@@ -20,19 +23,27 @@ class TextPair:
     right_lang: str = ""
 
 
+Teacher: TypeAlias = Callable[[Sequence[str]], NDArray[np.float32]]
+"""Takes n texts; returns the vectors to imitate, shape (n, its own dimension), unit rows."""
+
+
 @dataclass(frozen=True, slots=True)
 class FinetuneOrder:
     """What to learn from, and how.
 
-    held_out: pairs that are measured on and never learned from. teacher: the name of a model
-    whose vectors are imitated as well. patience: evaluations without a gain after which it ends.
-    resume: go on where an interrupted run of the same output stopped.
+    held_out: pairs that are measured on and never learned from. guard: pairs of other matters,
+    on which the model must not get worse. output: a folder to make. work: a folder for what an
+    interrupted run needs to go on; `resume` says that there may be something in it.
+    teacher: gives vectors of the left texts that are imitated as well. learning_rate: None for
+    the one that suits the model. patience: evaluations without a gain after which it ends.
     """
 
     pairs: Sequence[TextPair]
     held_out: Sequence[TextPair]
+    guard: Sequence[TextPair]
     output: Path
-    teacher: str | None = None
+    work: Path
+    teacher: Teacher | None = None
     epochs: int = 3
     batch_size: int = 64
     learning_rate: float | None = None
@@ -43,10 +54,23 @@ class FinetuneOrder:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """Figures on the held-out pairs at one moment: by name, each 0 to 1, higher is better."""
+    """Figures of the model after so many steps of `steps`.
+
+    figures: on the held-out pairs, guard: on the guard, as `parallel.measure` names them.
+    """
 
     step: int
+    steps: int
     figures: dict[str, float]
+    guard: dict[str, float]
+
+    def score(self, first: Evaluation) -> float:
+        """Return what decides: the rank of held-out pairs, less what the guard has lost.
+
+        first: the evaluation of the model before.
+        """
+        lost = first.guard.get("mrr", 0.0) - self.guard.get("mrr", 0.0)
+        return self.figures["mrr"] - max(0.0, lost)
 
 
 OnEvaluation: TypeAlias = Callable[[Evaluation], None]
@@ -54,24 +78,16 @@ OnEvaluation: TypeAlias = Callable[[Evaluation], None]
 
 @dataclass(frozen=True, slots=True)
 class FinetuneReport:
-    """What a fine-tuning did. best: the step whose model was kept; 0 is the model before."""
+    """What a training did; the model lies in the order's `output`.
 
-    before: Evaluation
-    after: Evaluation
+    best: the step whose model was kept; 0 is the model before, unchanged. steps: how many were
+    taken. settings: those of the embedder that hold for the new model, too; folder_setting: the
+    one that names its folder. recipe: loss, rates and versions, for the model card.
+    """
+
     best: int
-    pairs: int
-    held_out: int
-    seconds: float
-    output: Path
-
-    def to_json(self) -> dict[str, JsonValue]:
-        """Return the facts as a JSON object."""
-        return {
-            "before": {**self.before.figures},
-            "after": {**self.after.figures},
-            "best": self.best,
-            "pairs": self.pairs,
-            "held_out": self.held_out,
-            "seconds": round(self.seconds, 1),
-            "output": str(self.output),
-        }
+    steps: int
+    evaluations: Sequence[Evaluation]
+    folder_setting: str
+    settings: dict[str, JsonValue] = field(default_factory=dict[str, JsonValue])
+    recipe: dict[str, JsonValue] = field(default_factory=dict[str, JsonValue])

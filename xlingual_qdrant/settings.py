@@ -219,7 +219,9 @@ def _merge(layers: list[_Layer]) -> Settings:
             if name in SECTIONS.values() and isinstance(value, dict):
                 named = cast("dict[str, object]", value)
                 _merge_sections(values.setdefault(name, {}), named, name, layer.origin, origins)
-            elif name in PLAIN_SECTIONS and isinstance(value, dict):
+            elif name in PLAIN_SECTIONS:
+                if not isinstance(value, dict):
+                    raise SettingsError(f"setting '{name}' is not a section (from {layer.origin})")
                 section = cast("dict[str, object]", value)
                 values[name] = {**values.get(name, {}), **section}
                 origins.update({f"{name}.{key}": layer.origin for key in section})

@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xlingual_qdrant.cache_database import (
+    PATIENCE_S,
     Idle,
     check_file,
     give_back,
@@ -277,8 +278,9 @@ class VectorCache:
                 give_back(connection)
 
     def _touch(self, blocks: list[int], now: int) -> None:
-        # Where nothing can be written, nothing has to be thrown away either.
-        with suppress(sqlite3.OperationalError), self._transaction() as connection:
+        # Where nothing can be written, nothing has to be thrown away either; and nobody who only
+        # looks something up is to wait for one who writes.
+        with suppress(sqlite3.OperationalError), self._transaction(wait=False) as connection:
             connection.executemany(
                 "UPDATE blocks SET used = ? WHERE number = ?", ((now, block) for block in blocks)
             )
@@ -300,9 +302,12 @@ class VectorCache:
         self._idle.give(connection)
 
     @contextmanager
-    def _transaction(self) -> Generator[sqlite3.Connection]:
+    def _transaction(self, *, wait: bool = True) -> Generator[sqlite3.Connection]:
         with self._borrowed() as connection:
+            patience = round(PATIENCE_S * 1000)
+            connection.execute(f"PRAGMA busy_timeout = {patience if wait else 0}")
             connection.execute("BEGIN IMMEDIATE")
+            connection.execute(f"PRAGMA busy_timeout = {patience}")
             yield connection
             connection.execute("COMMIT")
 

@@ -47,6 +47,7 @@ def test_every_file_of_a_command_is_in_the_table():
         "__init__",
         "addresses",
         "input",
+        "models_bench",
         "options",
         "output",
         "program",

@@ -9,14 +9,14 @@ import sys
 import traceback
 import warnings
 from importlib import import_module
-from typing import Any, NoReturn, cast
+from typing import Any, NoReturn, TextIO, cast
 
 import click
 from click.exceptions import Exit
 
 from xlingual_qdrant.cli.options import Options, common_options, note
 from xlingual_qdrant.cli.streams import abandon_stdout, flush_stdout, prepare_streams
-from xlingual_qdrant.errors import UsageError, XlingualError, did_you_mean
+from xlingual_qdrant.errors import UsageError, XlingualError, XlingualWarning, did_you_mean
 
 COMMANDS = {
     "ingest": "Read files of texts into a collection.",
@@ -33,6 +33,9 @@ COMMANDS = {
     "repair": "Embed documents again whose vectors are damaged.",
     "compact": "Give back the room of deleted documents.",
     "embed": "Turn texts into vectors.",
+    "models": "List embedding models, which to take, and how they do on this machine.",
+    "finetune": "Train a model on pairs of texts that mean the same.",
+    "cache": "Show what the embedding cache holds, or empty it.",
     "config": "Show the settings in force, and where each came from.",
     "plugins": "List the stores, embedders and detectors there are.",
     "demo": "Ask questions across languages, of texts that ship with it.",
@@ -102,6 +105,21 @@ class Cli(click.Group):
         return result
 
 
+def _say_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    """Write a warning as a sentence: where in the program it arose tells a user nothing."""
+    if isinstance(message, XlingualWarning):
+        note(f"Warning: {message}")
+    else:
+        note(warnings.formatwarning(message, category, filename, lineno, line).rstrip())
+
+
 def _in_words(exc: Exception) -> click.ClickException:
     match exc:
         case UsageError():
@@ -146,6 +164,8 @@ def main() -> NoReturn:
     # Notes of libraries to their developers are not for users; -W and PYTHONWARNINGS show them.
     if not sys.warnoptions:
         warnings.simplefilter("ignore")
+        warnings.simplefilter("default", XlingualWarning)
+    warnings.showwarning = _say_warning
     try:
         xlingual(prog_name="xlingual")
     except KeyboardInterrupt:  # while a command was still being loaded

@@ -61,6 +61,13 @@ def tallied() -> Generator[Tally]:
         _tally.reset(token)
 
 
+def _count(*, cached: int, computed: int) -> None:
+    tally = _tally.get()
+    if tally is not None:
+        tally.cached += cached
+        tally.computed += computed
+
+
 class CachedEmbedder:
     """Any embedder, with a cache of its vectors in a file; safe to use from several threads.
 
@@ -148,6 +155,7 @@ class CachedEmbedder:
     ) -> Vectors:
         keys = self._keys(role, texts)
         if not keys:
+            _count(cached=0, computed=len(texts))
             return embed(texts)
         text_of = dict(zip(keys, texts, strict=True))
         distinct = list(text_of)
@@ -166,9 +174,7 @@ class CachedEmbedder:
             row_of = {key: row for row, key in enumerate(distinct)}
             rows = [row_of[key] for key in keys]
             found, vectors = found[rows], vectors[rows]
-        if tally := _tally.get():
-            tally.cached += int(found.sum())
-            tally.computed += int((~found).sum())
+        _count(cached=int(found.sum()), computed=int((~found).sum()))
         return vectors
 
     def _keys(self, role: Role, texts: Sequence[str]) -> list[bytes] | None:
@@ -182,7 +188,7 @@ class CachedEmbedder:
                 one = begun.copy()
                 one.update(text.encode())
                 keys.append(one.digest())
-        except UnicodeEncodeError:
+        except (UnicodeEncodeError, AttributeError):
             return None
         return keys
 

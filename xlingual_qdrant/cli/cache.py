@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
@@ -12,7 +13,7 @@ from xlingual_qdrant.caching import same_model
 from xlingual_qdrant.cli.options import Options, common_options, pass_options
 from xlingual_qdrant.cli.output import counted, print_json, print_rows
 from xlingual_qdrant.documents import JsonValue
-from xlingual_qdrant.errors import UsageError
+from xlingual_qdrant.errors import StoreUnavailable, UsageError
 from xlingual_qdrant.schema import EmbedderFingerprint
 from xlingual_qdrant.settings import Settings, embedder_plugin
 from xlingual_qdrant.vector_cache import Kept, VectorCache
@@ -46,8 +47,9 @@ def command(options: Options, clear: bool) -> None:
             " or in XLINGUAL_CACHE__PATH"
         )
     max_bytes = settings.cache.max_mb << 20
-    cache = VectorCache(path, max_bytes) if path.exists() else None
+    cache: VectorCache | None = None
     try:
+        cache = VectorCache(path, max_bytes) if path.exists() else None
         kept = [] if cache is None else cache.kept()
         if options.embedder is not None:
             kept = _of(options.embedder, kept, settings)
@@ -65,6 +67,8 @@ def command(options: Options, clear: bool) -> None:
                 "bytes": 0 if cache is None else cache.bytes_on_disk(),
                 "max_bytes": max_bytes,
             }
+    except sqlite3.Error as exc:
+        raise StoreUnavailable(str(path), f"the cache cannot be used as things are: {exc}") from exc
     finally:
         if cache is not None:
             cache.close()

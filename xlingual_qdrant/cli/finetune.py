@@ -182,7 +182,6 @@ class _Watch:
 
     def __init__(self, options: Options) -> None:
         self._options = options
-        self._first: Evaluation | None = None
 
     def read(self, counts: PairCounts) -> None:
         """Say what became of the rows."""
@@ -209,7 +208,6 @@ class _Watch:
         """Say how good the model is now."""
         from xlingual_qdrant.parallel.words import percent
 
-        self._first = self._first or evaluation
         figures = evaluation.figures
         guarded = f", guard {percent(evaluation.guard['mrr'])}" if evaluation.guard else ""
         self._options.say(
@@ -239,16 +237,16 @@ def _summary(tuned: Tuned) -> Iterator[str]:
         )
     else:
         yield (
-            f"Nothing that was learned in {tuned.steps} steps made it better: {tuned.output} is"
-            " the model as it was."
+            f"Nothing that was learned in {counted(tuned.steps, 'step')} made it better:"
+            f" {tuned.output} is the model as it was."
         )
     yield "To use it, put this into xlingual.toml:"
     yield ""
     yield "  [embedders.mine]"
     for name, value in tuned.settings.items():
         yield f"  {name} = {_toml(value)}"
-    yield ""
     if tuned.best:
+        yield ""
         yield "Collections that are there already need: xlingual reembed --embedder mine"
     if tuned.best and not tuned.told_apart:
         yield (

@@ -10,7 +10,7 @@ PIP := $(BIN)/pip --disable-pip-version-check -q install -c constraints.txt
 demo: .venv/base
 	$(BIN)/xlingual demo
 
-test: .venv/dev
+test: .venv/dev .venv/fastembed
 	$(BIN)/pytest -n 2 --dist loadscope
 
 check: .venv/dev
@@ -38,3 +38,9 @@ clean:
 .venv/dev: .venv/pip pyproject.toml
 	$(PIP) --group dev -e '.[parquet,edge]'
 	@touch .venv/base $@
+
+# fastembed wants an older huggingface_hub than transformers, so it lies beside the packages.
+.venv/fastembed: .venv/dev tests/contract/fastembed.txt
+	rm -rf $@
+	$(BIN)/pip --disable-pip-version-check -q install --no-deps --target $@ -r tests/contract/fastembed.txt
+	@touch $@

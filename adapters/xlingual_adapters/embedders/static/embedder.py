@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -20,15 +20,13 @@ from xlingual_adapters.embedders.static.format import (
     read_vocabulary,
 )
 from xlingual_adapters.embedders.static.pooling import Pool
-from xlingual_qdrant.errors import InvalidInput
+from xlingual_adapters.embedders.static.windows import check_unicode, windows
 from xlingual_qdrant.ports import Vectors
 from xlingual_qdrant.schema import PROBES, EmbedderFingerprint, round_probes
 
 BUNDLED = Path(__file__).with_name("bundled")
 """The folder of the model that ships with the library."""
 
-WINDOW_TEXTS = 8_192  # texts held as lists of pieces at once
-WINDOW_CHARACTERS = 1_000_000  # and their characters, so that long texts stay cheap too
 SMALL_BATCH = 64  # texts: SentencePiece starts a thread for a batch, longer than they take
 
 
@@ -98,7 +96,7 @@ class StaticEmbedder:
         """
         vectors = np.empty((len(texts), self.dimension), dtype=np.float32)
         first = 0
-        for window in self._windows(texts):
+        for window in windows(texts, self._max_characters, self._cut):
             part = vectors[first : first + len(window)]
             self._model.pool.embed(self._pieces(window, first), part)
             first += len(window)
@@ -125,30 +123,12 @@ class StaticEmbedder:
     def _model(self) -> _Loaded:
         vocabulary = read_vocabulary(self.folder, self.config)
         table, scales = read_table(self.folder, self.config)
-        return _Loaded(vocabulary, Pool(table, scales, self.config.unknown_piece))
+        unknown = self.config.unknown_piece
+        nothing = table[unknown] * scales[unknown]
+        return _Loaded(vocabulary, Pool(table, nothing, scales))
 
-    def _windows(self, texts: Sequence[str]) -> Iterator[list[str]]:
-        """Yield the texts in order, each cut to what may be read, a bounded number at once."""
-        for first in range(0, len(texts), WINDOW_TEXTS):
-            window = list(texts[first : first + WINDOW_TEXTS])
-            lengths = [len(text) for text in window]
-            if max(lengths) <= self._max_characters and sum(lengths) <= WINDOW_CHARACTERS:
-                yield window
-            else:
-                yield from self._smaller_windows(window)
-
-    def _smaller_windows(self, texts: list[str]) -> Iterator[list[str]]:
-        limit = self._max_characters
-        window: list[str] = []
-        characters = 0
-        for text in texts:
-            window.append(text if len(text) <= limit else text.lstrip()[:limit])
-            characters += len(window[-1])
-            if characters >= WINDOW_CHARACTERS:
-                yield window
-                window, characters = [], 0
-        if window:
-            yield window
+    def _cut(self, text: str) -> str:
+        return text.lstrip()[: self._max_characters]
 
     def _pieces(self, texts: list[str], first: int) -> list[list[int]]:
         """Return the pieces of each text, at least one and at most max_tokens."""
@@ -169,7 +149,7 @@ class StaticEmbedder:
         except (RuntimeError, TypeError, UnicodeEncodeError):
             # SentencePiece says neither which text it was nor what is wrong with it.
             for number, text in enumerate(texts, first):
-                _check(text, number)
+                check_unicode(text, number)
             raise
 
 
@@ -177,13 +157,3 @@ def _most_pieces(text: str) -> int:
     """Return a bound: one piece per normalised character, and the mark of the beginning."""
     normal = text if text.isascii() else normalize("NFKC", text).casefold()
     return len(normal) + 1
-
-
-def _check(text: str, number: int) -> None:
-    try:
-        text.encode()
-    except UnicodeEncodeError as exc:
-        raise InvalidInput(
-            f"text {number} has half a surrogate pair, U+{ord(text[exc.start]):04X}, at character"
-            f" {exc.start}; decode it properly, or replace it by U+FFFD"
-        ) from None

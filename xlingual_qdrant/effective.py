@@ -53,7 +53,7 @@ def _rows(settings: Settings) -> list[tuple[str, object, str]]:
         for section, values in cast(Sections, getattr(settings, group)).items():
             for key, value in values.items():
                 path = f"{group}.{section}.{key}"
-                shown = MASK if _is_secret(role, values, key) else value
+                shown = MASK if _is_secret(role, values, key, value) else value
                 rows.append((path, shown, settings.origins.get(path, "default")))
     return rows
 
@@ -80,11 +80,15 @@ def _masked(value: object) -> object:
 
 
 def _tells_of_a_secret(key: str) -> bool:
-    return any(word in key.lower() for word in _SECRET_WORDS)
+    # `api_key_env` and `key_header` say where a key is, not what it is.
+    says_where = key.lower().endswith(("_env", "_header"))
+    return not says_where and any(word in key.lower() for word in _SECRET_WORDS)
 
 
-def _is_secret(role: Role, values: Section, key: str) -> bool:
-    """Say whether a key holds a secret: its adapter knows, else its name tells."""
+def _is_secret(role: Role, values: Section, key: str, value: object) -> bool:
+    """Say whether a key holds a secret: its name tells, or its adapter knows."""
+    if isinstance(value, int | float):
+        return False  # such as max_tokens
     if _tells_of_a_secret(key):
         return True
     kinds: dict[Role, Any] = {

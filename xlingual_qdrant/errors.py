@@ -12,8 +12,10 @@
     ├── InvalidInput             data that cannot be stored as it is
     │   ├── InvalidDocument      one document; carries a reason of the closed vocabulary
     │   ├── InvalidVectors       wrong shape, not finite, or all zero
+    │   ├── TextTooLong          a server that embeds refuses it for its length
     │   ├── UnreadableFile       a file as a whole; carries a reason too
     │   └── RecordRejected       one row of a file, where any bad row is to stop the work
+    ├── EmbedderUnavailable      a model, or the server that has it, cannot be reached or used
     ├── NotSupported             this store cannot do that; says what it can
     └── StoreError               the store's own troubles
         ├── CollectionMissing    no such collection
@@ -31,6 +33,9 @@
 
 A message says what was met, where, and what to do next. Facts are constructor
 arguments, kept as attributes, so that an error survives pickling between processes.
+
+What is done, but perhaps not as it was meant, is warned of; every such warning is an
+XlingualWarning.
 """
 
 from __future__ import annotations
@@ -211,6 +216,44 @@ class RecordRejected(InvalidInput):
         return (
             f"{self.file}, line {self.line}: {self.detail} ({self.reason});"
             " correct it and run again"
+        )
+
+
+class EmbedderUnavailable(XlingualError):
+    """The server that embeds cannot be reached, refuses, or answers what nobody can use."""
+
+    def __init__(self, where: str, detail: str) -> None:
+        super().__init__(where, detail)
+        self.where, self.detail = where, detail
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.detail}"
+
+
+class TextTooLong(InvalidInput):
+    """The server refuses a text for its length.
+
+    text: its number among those given, from 0, and its beginning; characters: as sent;
+    detail: the server's words; limit: max_tokens in force.
+    """
+
+    def __init__(
+        self, where: str, text: str, characters: int, detail: str, limit: int | None
+    ) -> None:
+        super().__init__(where, text, characters, detail, limit)
+        self.where, self.text, self.characters = where, text, characters
+        self.detail, self.limit = detail, limit
+
+    def __str__(self) -> str:
+        remedy = (
+            "set max_tokens of the embedder to what the model reads"
+            if self.limit is None
+            else f"max_tokens is {self.limit} and can only be estimated here: lower it"
+        )
+        return (
+            f"{self.where} refuses {self.text}, of {self.characters:,} characters as sent, for its"
+            f" length ({self.detail}); {remedy}, then long texts are cut there and counted, or"
+            ' divided with long_texts = "chunk"'
         )
 
 

@@ -17,6 +17,7 @@ from xlingual_qdrant.errors import (
     CollectionReadOnly,
     DocumentExists,
     EmbedderMismatch,
+    EmbedderUnavailable,
     FileUnavailable,
     FormatTooNew,
     InvalidDocument,
@@ -29,6 +30,7 @@ from xlingual_qdrant.errors import (
     SchemaMismatch,
     SettingsError,
     StoreUnavailable,
+    TextTooLong,
     TransferIncomplete,
     UnknownColumn,
     UnknownLanguage,
@@ -68,6 +70,8 @@ EXAMPLES: tuple[XlingualError, ...] = (
     ReplacementMissing("support", "xlingual-data"),
     TransferIncomplete("support", "xlingual-data", ("2 documents are missing, such as 'a'",)),
     UnknownLanguage("german"),
+    EmbedderUnavailable("model at http://localhost:8080", "no answer"),
+    TextTooLong("model at http://localhost:8080", "text 3", 900, "too many tokens", 512),
 )
 EVERY_ERROR = {
     kind

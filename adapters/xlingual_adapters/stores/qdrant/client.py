@@ -16,14 +16,13 @@ from pydantic import ValidationError
 from qdrant_client import QdrantClient, models
 
 from xlingual_adapters.stores.qdrant import faults, grpc_port, versions
-from xlingual_adapters.stores.qdrant.retries import RetryPolicy, Verdict, Waiting, retrying
 from xlingual_adapters.stores.qdrant.settings import (
     DEFAULT_PORT,
     QdrantSettings,
-    is_loopback,
     split_url,
 )
 from xlingual_qdrant.errors import SettingsError, StoreUnavailable
+from xlingual_qdrant.servers import RetryPolicy, Verdict, Waiting, is_loopback, retrying
 
 T = TypeVar("T")
 

@@ -11,8 +11,6 @@ import json
 import re
 import sqlite3
 from collections.abc import Mapping
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any, Literal, NamedTuple, TypeAlias, cast
 from urllib.parse import urlsplit
 
@@ -24,8 +22,8 @@ from qdrant_client.http.exceptions import (
     UnexpectedResponse,
 )
 
-from xlingual_adapters.stores.qdrant.retries import Verdict
 from xlingual_qdrant.errors import StoreUnavailable, XlingualError
+from xlingual_qdrant.servers import Verdict, retry_after_s
 
 Kind: TypeAlias = Literal[
     "broken", "busy", "certificate", "damaged", "degraded", "dimension", "exists", "folder",
@@ -170,7 +168,7 @@ def fault_of(exc: Exception) -> Fault:
             return Fault("busy", str(exc), float(exc.retry_after_s))
         case QdrantException() if "Retry-After" in str(exc):
             # The client reads seconds only; a proxy may well send a date.
-            after_s = _seconds(str(exc).rpartition(": ")[2])
+            after_s = retry_after_s(str(exc).rpartition(": ")[2])
             return Fault("busy", "429: too many requests", after_s)
         case UnexpectedResponse():
             return _answer_fault(exc)
@@ -227,7 +225,7 @@ def _answer_fault(exc: UnexpectedResponse) -> Fault:
     kind = _BY_STATUS.get(status, "other")
     if kind in ("missing", "other") and not _is_qdrants(exc.content):
         return Fault("foreign", shown)
-    return Fault(kind, shown, _seconds(headers.get("retry-after", "")))
+    return Fault(kind, shown, retry_after_s(headers.get("retry-after", "")))
 
 
 def _transport_fault(source: Exception) -> Fault:
@@ -288,20 +286,6 @@ def _is_qdrants(content: bytes) -> bool:
     except ValueError:
         return False
     return isinstance(answer, dict) and "status" in answer
-
-
-def _seconds(retry_after: str) -> float | None:
-    """Return the seconds of a Retry-After, which may be a date; None if it cannot be read."""
-    try:
-        return max(0.0, float(int(retry_after)))
-    except ValueError:
-        pass
-    try:
-        moment = parsedate_to_datetime(retry_after)
-    except ValueError:
-        return None
-    # A date without a zone is one of Greenwich, as all dates of HTTP are.
-    return max(0.0, (moment.replace(tzinfo=UTC) - datetime.now(UTC)).total_seconds())
 
 
 def _kind_by_words(words: str) -> Kind | None:

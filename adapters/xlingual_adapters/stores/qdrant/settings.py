@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Literal, Self
 from urllib.parse import SplitResult, urlsplit
@@ -19,6 +18,7 @@ from pydantic import (
 )
 
 from xlingual_adapters.stores.qdrant.adoption import Adoption
+from xlingual_qdrant.servers import is_loopback
 
 DEFAULT_PORT = 6333
 
@@ -140,13 +140,3 @@ def split_url(url: str) -> SplitResult:
     if parts.scheme not in ("http", "https") or not parts.hostname or not port_is_fine:
         raise ValueError("url has to be like https://qdrant.example.com:6333")
     return parts
-
-
-def is_loopback(host: str) -> bool:
-    """Say whether what is sent to this host does not leave the computer."""
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -15,7 +15,7 @@ from threading import Lock, Thread
 from types import TracebackType
 from typing import Self
 
-from xlingual_adapters.stores.qdrant.retries import Waiting
+from xlingual_qdrant.servers import Waiting
 
 Act = Callable[[socket.socket], object]
 """What a connection meets. It is closed afterwards."""

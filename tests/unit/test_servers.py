@@ -5,9 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from xlingual_adapters.stores.qdrant.retries import RetryPolicy, Verdict, retrying
 
 from tests.unit.stores.qdrant.faulty import Clock
+from xlingual_qdrant.servers import (
+    RetryPolicy,
+    Verdict,
+    is_loopback,
+    retry_after_s,
+    retrying,
+)
 
 
 def failing(times: int) -> Callable[[], str]:
@@ -79,3 +85,34 @@ def test_a_retry_after_beyond_the_deadline_is_the_end() -> None:
     with pytest.raises(OSError, match="away"):
         retrying(failing(1), lambda _: Verdict(True, 61.0), RetryPolicy(60), clock.waiting)
     assert clock.pauses == []
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        ("7", 7),
+        ("0", 0),
+        ("-5", 0),
+        ("Sun, 06 Nov 1994 08:49:37 GMT", 0),
+        ("soon", None),
+        ("", None),
+    ],
+)
+def test_a_retry_after_is_read(header: str, seconds: float | None) -> None:
+    assert retry_after_s(header) == seconds
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [
+        ("localhost", True),
+        ("api.localhost", True),
+        ("127.0.0.2", True),
+        ("::1", True),
+        ("localhost.example.com", False),
+        ("10.0.0.1", False),
+        ("", False),
+    ],
+)
+def test_what_stays_on_this_computer_is_known(host: str, expected: bool) -> None:
+    assert is_loopback(host) is expected

@@ -34,8 +34,7 @@
 A message says what was met, where, and what to do next. Facts are constructor
 arguments, kept as attributes, so that an error survives pickling between processes.
 
-What is done, but perhaps not as it was meant, is warned of; every such warning is an
-XlingualWarning.
+What is done, but perhaps not as it was meant, is warned of, by an XlingualWarning each.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ from xlingual_qdrant.finetuning import Evaluation, FinetuneOrder, OnEvaluation, 
 from xlingual_qdrant.ports import Vectors
 
 EVALUATIONS = 10
-"""How often the model is measured on the way, and kept."""
+"""How often the model is measured on the way, and kept, at most."""
 QUIET = ("sentence_transformers", "transformers", "datasets", "accelerate")
 
 
@@ -129,7 +129,7 @@ def _taught(order: FinetuneOrder, encoder: ModelEncoder) -> Vectors:
 def _every(order: FinetuneOrder) -> int:
     """Return after how many steps the model is measured."""
     steps = math.ceil(len(order.pairs) / order.batch_size) * order.epochs
-    return max(1, steps // EVALUATIONS)
+    return max(1, math.ceil(steps / EVALUATIONS))
 
 
 def _best(evaluations: Sequence[Evaluation]) -> int:

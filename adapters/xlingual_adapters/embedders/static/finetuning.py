@@ -24,7 +24,7 @@ from xlingual_adapters.training.trainer import Trained, check_installed, save, t
 from xlingual_qdrant.finetuning import FinetuneOrder, FinetuneReport, OnEvaluation
 from xlingual_qdrant.schema import PROBES, round_probes
 
-LEARNING_RATE = 3e-2
+LEARNING_RATE = 1.5e-2
 SUFFIX = "-finetuned"
 
 

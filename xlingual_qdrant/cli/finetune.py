@@ -93,7 +93,13 @@ Examples:
     metavar="N",
     help="Stop after so many measurements without a gain [3].",
 )
-@click.option("--seed", type=click.IntRange(min=0), default=0, metavar="N", help="[0]")
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    default=0,
+    metavar="N",
+    help="Decides the order of pairs [0].",
+)
 @click.option(
     "--licence", metavar="TEXT", default="", help="The licence of the data, for the card."
 )

@@ -7,6 +7,9 @@ import os
 import pytest
 from hypothesis import HealthCheck, settings
 
+# The suite runs on all cores already; threads of torch beside it only wait for each other.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 # Derandomised, so that a failure is the same for everyone; `--hypothesis-profile=search`
 # looks for new ones.
 settings.register_profile(

@@ -109,6 +109,10 @@ class _Layer(NamedTuple):
     origin: str
 
 
+_PLACES = ("path", "exported", "model")
+_OF_A_FOLDER = ("./", "../", "~")
+"""How a model begins that is a folder; other models are names."""
+
 SettingsLike: TypeAlias = str | os.PathLike[str] | Mapping[str, Any] | Settings
 """A file, what a file would hold as a dict, or ready settings."""
 
@@ -164,8 +168,10 @@ def _read(file: Path) -> dict[str, Any]:
         raise SettingsError(f"{file} is not TOML: {exc}") from exc
     # A path in a file means the same from whichever folder the file was found.
     for section in _sections(values):
-        if isinstance(section.get("path"), str):
-            section["path"] = str(file.parent / Path(section["path"]).expanduser())
+        for key in _PLACES:
+            value = section.get(key)
+            if isinstance(value, str) and (key != "model" or value.startswith(_OF_A_FOLDER)):
+                section[key] = str(file.parent / Path(value).expanduser())
     return values
 
 

@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from xlingual_qdrant import Collection, F, load_embedder, load_store
-from xlingual_qdrant.chunks import spans
+from xlingual_qdrant.dividing import spans
 from xlingual_qdrant.errors import (
     InvalidDocument,
     SettingsError,

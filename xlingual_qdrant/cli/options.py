@@ -5,6 +5,7 @@ Everything of the core is imported on use, so that `xlingual --help` stays quick
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
@@ -17,6 +18,9 @@ import click
 if TYPE_CHECKING:
     from xlingual_qdrant.collection import Collection
     from xlingual_qdrant.settings import Settings
+
+ADAPTERS = "xlingual_adapters"
+"""The logger of what adapters tell people: which backend was picked, what a server charged."""
 
 FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
 
@@ -92,6 +96,8 @@ def _remember(ctx: click.Context, param: click.Parameter, value: object) -> None
     options = ctx.ensure_object(Options)  # made before the command, so that both have the same one
     if value is not None:
         setattr(options, str(param.name), value)
+    if options.quiet:
+        logging.getLogger(ADAPTERS).setLevel(logging.WARNING)
 
 
 def _common(*names: str, **attributes: Any) -> Callable[[FunctionT], FunctionT]:

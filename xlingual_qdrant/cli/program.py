@@ -5,6 +5,7 @@ Help must come at once, so nothing here imports NumPy, rich or the collection.
 
 from __future__ import annotations
 
+import logging
 import sys
 import traceback
 import warnings
@@ -14,7 +15,7 @@ from typing import Any, NoReturn, TextIO, cast
 import click
 from click.exceptions import Exit
 
-from xlingual_qdrant.cli.options import Options, common_options, note
+from xlingual_qdrant.cli.options import ADAPTERS, Options, common_options, note
 from xlingual_qdrant.cli.streams import abandon_stdout, flush_stdout, prepare_streams
 from xlingual_qdrant.errors import UsageError, XlingualError, XlingualWarning, did_you_mean
 
@@ -166,6 +167,10 @@ def main() -> NoReturn:
         warnings.simplefilter("ignore")
         warnings.simplefilter("default", XlingualWarning)
     warnings.showwarning = _say_warning
+    told = logging.getLogger(ADAPTERS)
+    told.addHandler(logging.StreamHandler())
+    told.setLevel(logging.INFO)
+    told.propagate = False
     try:
         xlingual(prog_name="xlingual")
     except KeyboardInterrupt:  # while a command was still being loaded

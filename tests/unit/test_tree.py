@@ -25,6 +25,8 @@ def offences(source: str) -> list[str]:
         match node:
             case ast.Import(names=names):
                 found += [n.name for n in names if n.name.split(".")[0] in FORBIDDEN_MODULES]
+            case ast.ImportFrom(module="pickle", names=[ast.alias(name="UnpicklingError")]):
+                pass  # the error of others, to be put into words
             case ast.ImportFrom(module=str(module)) if module.split(".")[0] in FORBIDDEN_MODULES:
                 found.append(module)
             case ast.Call(func=ast.Name(id="eval" | "exec" as name)):

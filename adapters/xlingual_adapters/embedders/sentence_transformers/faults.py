@@ -7,10 +7,10 @@ inside the other. What they mean is found by walking down that chain.
 from __future__ import annotations
 
 import json
-import pickle
 import re
 import sys
 from collections.abc import Iterator
+from pickle import UnpicklingError
 from typing import Any
 
 from xlingual_qdrant.errors import (
@@ -66,7 +66,7 @@ LOADING_ERRORS = (
     TypeError,
     AttributeError,
     ImportError,
-    pickle.UnpicklingError,
+    UnpicklingError,
 )
 """What loading a model may raise; `errors_of_loading` has those that need an import."""
 
@@ -111,7 +111,7 @@ def translated(exc: BaseException, name: str, revision: str | None) -> XlingualE
         )
     if met(ConnectionError, TimeoutError, errors.LocalEntryNotFoundError) or _is_transport(chain):
         return ModelUnreachable(name, _last_words(chain))
-    if met(json.JSONDecodeError, SafetensorError, pickle.UnpicklingError, EOFError):
+    if met(json.JSONDecodeError, SafetensorError, UnpicklingError, EOFError):
         return UnreadableFile(name, "format", f"the model is damaged: {_last_words(chain)}")
     if met(ImportError):
         return SettingsError(

@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
+from xlingual_qdrant.cache_database import PATIENCE_S
 from xlingual_qdrant.errors import CacheUnused, InvalidVectors
 from xlingual_qdrant.ports import Embedder, Vectors
 from xlingual_qdrant.schema import EmbedderFingerprint
@@ -36,6 +37,8 @@ LAST_DIGIT = 1.5e-4
 ROUNDED_OTHERWISE = 0.02
 """Share of the numbers to which that happens, at most. Another precision changes half of them."""
 UNIT_TOLERANCE = 1e-3
+QUERY_PATIENCE_S = 0.2
+"""A search does not wait longer for another process that is writing; an ingestion has time."""
 _FLAGS_HELD = 100_000
 
 
@@ -169,7 +172,7 @@ class CachedEmbedder:
                     f" wanted ({len(missing)}, {self.dimension})"
                 )
             vectors[missing] = made
-            self._keep([distinct[row] for row in missing], made)
+            self._keep(role, [distinct[row] for row in missing], made)
         if len(distinct) < len(keys):
             row_of = {key: row for row, key in enumerate(distinct)}
             rows = [row_of[key] for key in keys]
@@ -199,7 +202,7 @@ class CachedEmbedder:
         nothing = np.zeros(len(keys), dtype=np.bool_)
         return nothing, np.empty((len(keys), self.dimension), dtype=np.float32)
 
-    def _keep(self, keys: list[bytes], vectors: Vectors) -> None:
+    def _keep(self, role: Role, keys: list[bytes], vectors: Vectors) -> None:
         # What breaks the promises of an embedder is an error above, and must not be remembered.
         lengths = np.einsum("ij,ij->i", vectors, vectors)
         sound = vectors.dtype == np.float32 and bool((np.abs(lengths - 1) < UNIT_TOLERANCE).all())
@@ -209,7 +212,8 @@ class CachedEmbedder:
         with self._lock:
             flags, self._flags = self._flags, {}
         with self._faults_in("written"):
-            cache.put(self._identity[0], keys, vectors, flags)
+            patience_s = QUERY_PATIENCE_S if role == "query" else PATIENCE_S
+            cache.put(self._identity[0], keys, vectors, flags, patience_s=patience_s)
 
     # ------------------------------------------------------------ what is truncated
 

@@ -8,14 +8,14 @@ counts, reads or deletes documents never meets a chunk, and a hit on one is a hi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypeAlias, cast
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from xlingual_qdrant.dividing import Fits, spans
+from xlingual_qdrant.dividing import Fits, Span, spans
 from xlingual_qdrant.documents import Chunk, Document, Hit, JsonValue, document_id
 from xlingual_qdrant.filters import And, F, Filter, HasId, IsIn, Not, Or
 from xlingual_qdrant.ports import StoredCollection, Vectors
@@ -38,11 +38,7 @@ _NUMBERS_AT_ONCE = 16
 
 @dataclass(frozen=True, slots=True)
 class Chunked:
-    """Documents of which some are long, with their chunks.
-
-    chunks: of the long ones. texts: what is to be embedded: each document that is not long,
-    then the chunks. long: the positions of the long documents.
-    """
+    """Documents of which some are long, and the chunks of those."""
 
     documents: list[Document]
     chunks: list[Document]
@@ -138,6 +134,11 @@ def has_chunks(stored: StoredCollection) -> bool:
     return stored.read_state(STATE) is not None
 
 
+def only_documents(stored: StoredCollection) -> Filter | None:
+    """Return a condition that all documents meet and no chunk does; None without any chunks."""
+    return IS_DOCUMENT if has_chunks(stored) else None
+
+
 def with_parts(condition: Filter) -> Filter:
     """Return a filter that treats a chunk as having the id of its document, too."""
     match condition:
@@ -158,21 +159,23 @@ def is_chunk(document: Document) -> bool:
     return CHUNK_OF in document.metadata
 
 
-Find: TypeAlias = Callable[[list[int], int], list[list[Hit]]]
-"""Takes the numbers of some queries and how many rows are wanted of each."""
-
-
 def nearest_documents(
-    stored: StoredCollection, find: Find, queries: int, k: int
+    stored: StoredCollection,
+    queries: Vectors,
+    k: int,
+    *,
+    where: Filter | None = None,
+    exact: bool = False,
 ) -> list[list[Hit]]:
-    """Return for each query the k nearest documents; a document is as near as its nearest part.
+    """Return for each query the k nearest documents; a document is as near as its nearest row.
 
-    Rows are asked for until there are k documents, or no more rows.
+    Rows are asked for until there are k documents, or no more rows. A document that is nearer as
+    a whole than by its parts may come without a chunk.
     """
-    found: list[list[Hit]] = [[] for _ in range(queries)]
-    pending, asked = list(range(queries)), k
+    found: list[list[Hit]] = [[] for _ in queries]
+    pending, asked = list(range(len(queries))), k
     while pending:
-        rows = find(pending, asked)
+        rows = stored.search(queries[pending], asked, where=where, exact=exact)
         for number, hits in zip(pending, _of_documents(stored, rows), strict=True):
             found[number] = hits[:k]
         pending = [
@@ -184,20 +187,44 @@ def nearest_documents(
     return found
 
 
+def with_nearest_parts(
+    stored: StoredCollection, queries: Vectors, found: list[list[Hit]]
+) -> list[list[Hit]]:
+    """Return the hits of each query; those of divided documents have their nearest chunk."""
+    whole = {hit.id for hits in found for hit in hits if hit.chunk is None}
+    ids = chunk_ids(stored, whole)
+    if not ids:
+        return found
+    parts: dict[str, list[tuple[Document, Vectors]]] = {}
+    for part, vector in zip(stored.fetch(ids), stored.fetch_vectors(ids), strict=True):
+        if part is not None and vector is not None:
+            parts.setdefault(_owner(part), []).append((part, vector))
+
+    def named(hit: Hit, query: Vectors) -> Hit:
+        if hit.chunk is not None or hit.id not in parts:
+            return hit
+        there = [pair for pair in parts[hit.id] if _is_part_of(pair[0], hit.document)]
+        if not there:
+            return hit
+        nearest, _ = max(there, key=lambda pair: float(pair[1] @ query))
+        return replace(hit, chunk=_place(nearest))
+
+    return [[named(hit, query) for hit in hits] for hits, query in zip(found, queries, strict=True)]
+
+
 def _of_documents(stored: StoredCollection, rows: list[list[Hit]]) -> Iterator[list[Hit]]:
     """Yield hits with each chunk replaced by its document, each document once."""
-    parts = {cast(str, hit.metadata[CHUNK_OF]) for hits in rows for hit in hits if _is_part(hit)}
-    if not parts:
+    ids = list({_owner(hit.document) for hits in rows for hit in hits if is_chunk(hit.document)})
+    if not ids:
         yield from rows
         return
-    ids = list(parts)
     owners = dict(zip(ids, stored.fetch(ids), strict=True))
     for hits in rows:
         best: dict[str, Hit] = {}
         for hit in hits:
-            made = _hit_of_document(hit, owners) if _is_part(hit) else hit
+            made = _hit_of_document(hit, owners) if is_chunk(hit.document) else hit
             if made is None:
-                continue  # its document was deleted a moment ago
+                continue
             known = best.get(made.id)
             if known is None:
                 best[made.id] = made
@@ -206,13 +233,24 @@ def _of_documents(stored: StoredCollection, rows: list[list[Hit]]) -> Iterator[l
         yield list(best.values())
 
 
-def _is_part(hit: Hit) -> bool:
-    return is_chunk(hit.document)
-
-
 def _hit_of_document(hit: Hit, owners: dict[str, Document | None]) -> Hit | None:
-    document = owners[cast(str, hit.metadata[CHUNK_OF])]
-    if document is None:
+    document = owners[_owner(hit.document)]
+    # One that was deleted or updated a moment ago, or by a program that was interrupted then.
+    if document is None or not _is_part_of(hit.document, document):
         return None
-    first, last = cast("list[Any]", hit.metadata[CHUNK_SPAN])
-    return replace(hit, document=document, chunk=Chunk(hit.text, int(first), int(last)))
+    return replace(hit, document=document, chunk=_place(hit.document))
+
+
+def _owner(part: Document) -> str:
+    return cast(str, part.metadata[CHUNK_OF])
+
+
+def _place(part: Document) -> Chunk:
+    first, last = cast("list[Any]", part.metadata[CHUNK_SPAN])
+    return Chunk(part.text, int(first), int(last))
+
+
+def _is_part_of(part: Document, document: Document) -> bool:
+    """Say whether a chunk is one of the text that the document has now."""
+    place = _place(part)
+    return document.text[place.start : place.end] == place.text

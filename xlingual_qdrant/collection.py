@@ -5,7 +5,9 @@ from __future__ import annotations
 import reprlib
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from functools import cached_property
+from threading import Lock
 from types import TracebackType
 from typing import Any, Literal, Self, TypeAlias, get_args, overload
 
@@ -97,6 +99,7 @@ class Collection:
         self._store = store
         self._owns_store = owns_store
         self._closed = False
+        self._dividing = Lock()
         self._chunks_seen = False  # there are none without a document, so they never go away
         self._store_name = store_name or type(stored).__name__
 
@@ -256,7 +259,10 @@ class Collection:
 
     def commit(self, prepared: Prepared) -> WriteReceipt:
         """Write what was prepared; durable on return."""
-        return write(self.stored, prepared.rows, prepared.replaced)
+        # Divided documents are written in several steps, which must not mix with another's.
+        divided = prepared.rows.chunks > 0 or self._has_chunks
+        with self._dividing if divided else nullcontext():
+            return write(self.stored, prepared.rows, prepared.replaced)
 
     def delete(
         self,
@@ -358,12 +364,18 @@ class Collection:
     def _nearest(
         self, vectors: Vectors, k: int, condition: Filter | None, exact: bool
     ) -> list[list[Hit]]:
-        condition = self._of_parts(condition)
+        of_parts = self._of_parts(condition)
+        found = chunks.nearest_documents(self.stored, vectors, k, where=of_parts, exact=exact)
+        return self._with_parts(vectors, found)
 
-        def find(numbers: list[int], rows: int) -> list[list[Hit]]:
-            return self.stored.search(vectors[numbers], rows, where=condition, exact=exact)
-
-        return chunks.nearest_documents(self.stored, find, len(vectors), k)
+    def _with_parts(self, vectors: Vectors, found: list[list[Hit]]) -> list[list[Hit]]:
+        """Return the hits, each of a divided document with its nearest part."""
+        self._chunks_seen |= any(hit.chunk is not None for hits in found for hit in hits)
+        # Not asked for each time, which a server would feel: where another process divides the
+        # first document meanwhile, the first hit by a part tells of it.
+        if not (self._chunks_seen or self._had_chunks):
+            return found
+        return chunks.with_nearest_parts(self.stored, vectors, found)
 
     def _of_parts(self, condition: Filter | None) -> Filter | None:
         """Return a condition under which a chunk passes if its document does."""
@@ -397,6 +409,9 @@ class Collection:
             for tag in found:
                 within = combine(condition, only(tag, found))
                 [found[tag]] = self._nearest(vectors, k, within, exact)
+        else:
+            rows = self._with_parts(np.repeat(vectors, len(found), axis=0), list(found.values()))
+            found = dict(zip(found, rows, strict=True))
         groups = {tag: _near_enough(hits, min_score) for tag, hits in found.items()}
         filled = [tag for tag in groups if groups[tag]]
         return {
@@ -490,6 +505,10 @@ class Collection:
     def _has_chunks(self) -> bool:
         self._chunks_seen = self._chunks_seen or chunks.has_chunks(self.stored)
         return self._chunks_seen
+
+    @cached_property
+    def _had_chunks(self) -> bool:
+        return self._has_chunks
 
     def _documents_only(self, condition: Filter | None) -> Filter | None:
         """Return a condition that no chunk meets."""

@@ -13,7 +13,7 @@ from xlingual_qdrant.settings import SECTIONS, Section, Sections, Settings
 
 MASK = "**********"
 
-_SECRET_WORDS = ("key", "token", "secret", "password")
+_SECRET_WORDS = ("key", "token", "secret", "passw", "pwd", "authorization", "credential")
 # Up to the last @, because a password may hold what should have been escaped in it.
 _USER_IN_URL = re.compile(r"(?<=://).*@", re.DOTALL)
 _SECRET_IN_QUERY = re.compile(rf"([?&][^=&#]*(?:{'|'.join(_SECRET_WORDS)})[^=&#]*=)[^&#]*", re.I)
@@ -87,9 +87,8 @@ def _tells_of_a_secret(key: str) -> bool:
 
 def _is_secret(role: Role, values: Section, key: str, value: object) -> bool:
     """Say whether a key holds a secret: its name tells, or its adapter knows."""
-    if isinstance(value, int | float):
-        return False  # such as max_tokens
-    if _tells_of_a_secret(key):
+    # A number under such a name, as of max_tokens, is none, unless the adapter says so.
+    if not isinstance(value, int | float) and _tells_of_a_secret(key):
         return True
     kinds: dict[Role, Any] = {
         "store": StorePlugin,

@@ -83,19 +83,29 @@ def _decodes(sequence: str) -> bool:
 def mended(text: str) -> str:
     """Return a text with mojibake, HTML entities and escapes undone, by the package ftfy.
 
-    Only a text with an ailment is touched. Raises MissingExtra without ftfy.
+    Only a text with an ailment is touched, and nothing else in it: quotes, ligatures, wide
+    letters and line ends stay. Raises MissingExtra without ftfy.
     """
     try:
         import ftfy
     except ModuleNotFoundError as exc:
         raise MissingExtra("mending texts", "ftfy", "xlingual-qdrant[repair]") from exc
+    damage_only = ftfy.TextFixerConfig(
+        fix_character_width=False,
+        fix_latin_ligatures=False,
+        fix_line_breaks=False,
+        normalization=None,
+        remove_control_chars=False,
+        remove_terminal_escapes=False,
+        uncurl_quotes=False,
+    )
     match ailment(text):
         case None:
             return text
         case "mojibake":
-            return ftfy.fix_text(text)
+            return ftfy.fix_text(text, damage_only)
         case "escaped":
-            return ftfy.fix_text(_unescaped(html.unescape(text)))
+            return ftfy.fix_text(_unescaped(html.unescape(text)), damage_only)
 
 
 def _unescaped(text: str) -> str:

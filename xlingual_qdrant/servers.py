@@ -80,7 +80,7 @@ def retry_after_s(header: str) -> float | None:
     """Return the seconds of a Retry-After, which may be a date; None if it cannot be read."""
     try:
         return max(0.0, float(int(header)))
-    except ValueError:
+    except (ValueError, OverflowError):
         pass
     try:
         moment = parsedate_to_datetime(header)

@@ -151,15 +151,17 @@ class VectorCache:
         keys: Sequence[bytes],
         vectors: Vectors,
         flags: Mapping[bytes, bool],
+        *,
+        patience_s: float = PATIENCE_S,
     ) -> None:
         """Keep vectors, shape (len(keys), dimension), and whether texts are cut.
 
         flags: of these keys, as far as it is known, and of others that have no vector. What is
-        known of a key already is replaced.
+        known of a key already is replaced. patience_s: for another one who is writing.
         """
         size = max(BLOCK_BYTES // max(vectors.shape[1] * vectors.itemsize, 1), 1)
         bare = list(flags.keys() - set(keys))
-        with self._transaction() as connection:
+        with self._transaction(patience_s) as connection:
             embedder = _number_of(connection, fingerprint)
             for first in range(0, len(keys), size):
                 # Flags without a vector lie, and go, with the first block of the call.
@@ -280,7 +282,7 @@ class VectorCache:
     def _touch(self, blocks: list[int], now: int) -> None:
         # Where nothing can be written, nothing has to be thrown away either; and nobody who only
         # looks something up is to wait for one who writes.
-        with suppress(sqlite3.OperationalError), self._transaction(wait=False) as connection:
+        with suppress(sqlite3.OperationalError), self._transaction(0) as connection:
             connection.executemany(
                 "UPDATE blocks SET used = ? WHERE number = ?", ((now, block) for block in blocks)
             )
@@ -302,12 +304,11 @@ class VectorCache:
         self._idle.give(connection)
 
     @contextmanager
-    def _transaction(self, *, wait: bool = True) -> Generator[sqlite3.Connection]:
+    def _transaction(self, patience_s: float = PATIENCE_S) -> Generator[sqlite3.Connection]:
         with self._borrowed() as connection:
-            patience = round(PATIENCE_S * 1000)
-            connection.execute(f"PRAGMA busy_timeout = {patience if wait else 0}")
+            connection.execute(f"PRAGMA busy_timeout = {round(patience_s * 1000)}")
             connection.execute("BEGIN IMMEDIATE")
-            connection.execute(f"PRAGMA busy_timeout = {patience}")
+            connection.execute(f"PRAGMA busy_timeout = {round(PATIENCE_S * 1000)}")
             yield connection
             connection.execute("COMMIT")
 

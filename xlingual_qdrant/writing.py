@@ -333,10 +333,11 @@ def write(stored: StoredCollection, embedded: Embedded, replaced: Sequence[str])
         stored.write_state(chunks.STATE, b"1")
     if known and replaced:
         stored.delete(chunks.chunk_ids(stored, replaced))
-    receipt = stored.write(embedded.rows, embedded.vectors)
-    documents = len(embedded.rows) - embedded.chunks
-    added = min(max(receipt.added - embedded.chunks, 0), documents)
-    return WriteReceipt(added, documents - added)
+    count = len(embedded.rows) - embedded.chunks
+    if embedded.chunks:
+        # Before the documents: one that is there counts as done, also after an interruption.
+        stored.write(embedded.rows[count:], embedded.vectors[count:])
+    return stored.write(embedded.rows[:count], embedded.vectors[:count])
 
 
 def embedder_of(schema: CollectionSchema, embedder: Embedder | None, instead: str) -> Embedder:

@@ -55,6 +55,13 @@ def test_a_collection_moves_there_and_back(places, run, parse, target):
     assert "Die Katze" in run("search", "the cat sits on the mat").stdout
 
 
+def test_chunks_are_not_counted_as_documents(places, run, parse):
+    text = "Paragraph of old towns and their walls. " * 300
+    run("ingest", "--format", "txt", "-", "--long-texts", "chunk", input=text)
+    assert parse(run("info", "--json").stdout)[0]["chunks"] > 2
+    assert parse(run("collections", "--json").stdout) == [{"name": "documents", "count": 5}]
+
+
 def test_a_copy_may_have_another_name(places, run, parse):
     assert run("move", "local/documents", "prod/kopie").exit_code == 0
     assert run("verify", "local", "prod/kopie").exit_code == 0

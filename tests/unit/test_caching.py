@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from xlingual_adapters.embedders.static import StaticEmbedder
 
 from xlingual_qdrant import Collection, load_embedder, load_settings
+from xlingual_qdrant.cache_database import PATIENCE_S
 from xlingual_qdrant.caching import CachedEmbedder, Tally, same_model, tallied
 from xlingual_qdrant.errors import (
     CacheUnused,
@@ -484,7 +485,7 @@ def test_a_cache_in_a_read_only_folder_is_read(file: Path) -> None:
 def test_a_busy_file_is_passed_over_and_written_again_later(
     file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("xlingual_qdrant.vector_cache.PATIENCE_S", 0.05)
+    monkeypatch.setattr("xlingual_qdrant.caching.PATIENCE_S", 0.05)
     cached = CachedEmbedder(Spelled(), file)
     other = sqlite3.connect(file, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
@@ -499,6 +500,17 @@ def test_a_busy_file_is_passed_over_and_written_again_later(
     model = Spelled()
     CachedEmbedder(model, file).embed_documents(["x"])
     assert model.asked == []
+
+
+def test_a_search_hardly_waits_for_another_process_that_is_writing(file: Path) -> None:
+    cached = CachedEmbedder(Spelled(), file)
+    other = sqlite3.connect(file, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    began = time.monotonic()
+    with pytest.warns(CacheUnused, match="is in use"):
+        cached.embed_queries(["x"])
+    assert time.monotonic() - began < PATIENCE_S / 2
+    other.close()
 
 
 KILLED = """

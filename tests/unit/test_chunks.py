@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import replace
 from itertools import pairwise
+from threading import Thread
 
 import numpy as np
 import pytest
@@ -18,6 +21,7 @@ from xlingual_qdrant.errors import (
     TextTruncated,
     UsageError,
 )
+from xlingual_qdrant.ports import Store
 from xlingual_qdrant.testing.corpus import ODD_STRINGS
 from xlingual_qdrant.transfer import move, reembed
 
@@ -61,6 +65,35 @@ def test_words_are_kept_whole_where_there_are_no_sentences() -> None:
     text = " ".join(["palabra"] * 500)
     [parts] = spans([text], shorter_than(100))
     assert {word for first, last in parts for word in text[first:last].split()} == {"palabra"}
+
+
+@pytest.mark.parametrize("text", ["😀" * 4000, "=" * 4000, "e" + "\u0301" * 4000])
+def test_signs_that_are_no_letters_are_halved_as_letters_are(text: str) -> None:
+    asked = 0
+
+    def fits(parts: Sequence[str]) -> NDArray[np.bool_]:
+        nonlocal asked
+        asked += 1
+        return shorter_than(200)(parts)
+
+    [parts] = spans([text], fits)
+    assert len(parts) < 100
+    assert asked < 20
+
+
+def test_a_letter_keeps_its_marks_and_joined_signs_stay_together() -> None:
+    for letter in ("e\u0301\u0323", "👩\u200d👩\u200d👧"):
+        [parts] = spans([letter * 200], shorter_than(100))
+        assert len(parts) > 3
+        assert all((last - first) % len(letter) == 0 for first, last in parts)
+
+
+def test_long_rows_of_marks_are_searched_for_sentences_once() -> None:
+    # If each of them were a beginning, this would take hours.
+    assert len(spans([("." * 500_000 + "x") * 2], shorter_than(2_000_000))[0]) == 1
+    [parts] = spans(["Really?!.. " * 40], shorter_than(100))
+    texts = [("Really?!.. " * 40)[first:last] for first, last in parts]
+    assert all(text.startswith("Really") and text.endswith("?!..") for text in texts)
 
 
 def test_a_text_that_fits_is_one_part() -> None:
@@ -163,6 +196,89 @@ def test_a_part_whose_document_is_gone_is_no_hit(collection: Collection) -> None
     assert [hit.id for hit in collection.search(NEEDLE, k=5)] == ["dog"]
 
 
+def test_a_part_of_a_text_that_is_no_more_is_no_hit(collection: Collection) -> None:
+    collection.add(documents(), long_texts="chunk")
+    [found] = collection.stored.fetch(["dog"])
+    assert found is not None
+    whole = replace(found, id="book")
+    # As another process does that comes in between, or one that is interrupted.
+    collection.stored.write([whole], load_embedder().embed_documents([whole.text]))
+    hits = collection.search(NEEDLE, k=5)
+    assert sorted((hit.id, hit.chunk) for hit in hits) == [("book", None), ("dog", None)]
+
+
+def test_a_document_is_not_there_before_its_parts(collection: Collection, monkeypatch) -> None:
+    monkeypatch.setattr(collection.stored, "write", failing_after(1, collection.stored.write))
+    with pytest.raises(KeyboardInterrupt):
+        collection.add(documents(), long_texts="chunk")
+    monkeypatch.undo()
+    assert len(collection) == 0
+    assert collection.search(NEEDLE) == []
+    report = collection.add(documents(), long_texts="chunk")
+    assert (report.added, report.chunked) == (2, 1)
+    assert collection.search(NEEDLE, k=1)[0].chunk is not None
+
+
+def failing_after(times: int, write):
+    done = 0
+
+    def write_or_fail(rows, vectors):
+        nonlocal done
+        if done == times:
+            raise KeyboardInterrupt
+        done += 1
+        return write(rows, vectors)
+
+    return write_or_fail
+
+
+def test_a_document_that_is_nearest_as_a_whole_names_its_nearest_part(
+    collection: Collection,
+) -> None:
+    collection.add(documents(), long_texts="chunk")
+    [whole] = collection.stored.fetch_vectors(["book"])
+    assert whole is not None
+    [direct] = collection.stored.search(whole[None], 1)[0]
+    assert direct.id == "book"
+    [hit] = collection.search(whole, k=1)
+    by_language = collection.search_by_language(whole, k=1)["en"]
+    assert [hit] == by_language
+    assert hit.chunk is not None
+    assert hit.score == direct.score
+    parts = [hit.chunk.text for hit in collection.search(whole, k=2) if hit.chunk]
+    assert parts == [hit.chunk.text]
+
+
+def test_another_thread_does_not_come_between_parts_and_document(
+    collection: Collection, monkeypatch
+) -> None:
+    def add(text: str) -> None:
+        collection.add({"id": "book", "text": text, "lang": "en"}, long_texts="chunk")
+
+    write, other = collection.stored.write, Thread(target=add, args=(f"{GARDEN} {TOWN}",))
+
+    def write_and_let_the_other(rows, vectors):
+        receipt = write(rows, vectors)
+        if other.ident is None:
+            other.start()
+            other.join(timeout=0.5)  # it has to wait for this one
+        return receipt
+
+    monkeypatch.setattr(collection.stored, "write", write_and_let_the_other)
+    add(f"{NEEDLE} {TOWN}")
+    other.join()
+    [book] = collection.documents()
+    parts = [
+        document
+        for batch in collection.stored.scan(~F("_chunk_of").is_missing())
+        for document in batch.documents
+    ]
+    assert len(parts) > 5
+    for part in parts:
+        first, last = part.metadata["_chunk_span"]
+        assert book.text[first:last] == part.text
+
+
 def test_parts_are_moved_and_made_again_by_another_embedder(tmp_path) -> None:
     def at(name: str) -> dict:
         return {"stores": {"at": {"kind": "faiss", "path": str(tmp_path / name)}}, "store": "at"}
@@ -170,9 +286,13 @@ def test_parts_are_moved_and_made_again_by_another_embedder(tmp_path) -> None:
     with Collection.open("long", settings=at("a")) as first:
         first.add(documents(), long_texts="chunk")
         rows = first.stored.count()
+        chunks = first.info().chunks
     source = load_store({"kind": "faiss", "path": str(tmp_path / "a")})
     target = load_store({"kind": "faiss", "path": str(tmp_path / "b")})
-    move(source, target, "long")
+    seen: list[int] = []
+    move(source, target, "long", on_progress=lambda *_: seen.append(documents_of(target)))
+    assert rows == chunks + 2
+    assert set(seen) == {2}  # no chunk was ever taken for a document
     source.close()
     half = Halved()
     report = reembed(target, "long", half)
@@ -184,6 +304,11 @@ def test_parts_are_moved_and_made_again_by_another_embedder(tmp_path) -> None:
         [hit] = moved.search("Où est mon colis, chez la voisine ?", k=1)
         assert hit.chunk is not None
         assert "was delivered to the neighbour" in hit.chunk.text
+
+
+def documents_of(store: Store) -> int:
+    with closing(store.open("long")) as stored:
+        return len(Collection(stored))
 
 
 class Halved:

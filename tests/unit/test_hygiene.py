@@ -64,6 +64,12 @@ def test_characters_that_came_as_codes_are_recognised_and_mended(broken: str, so
     assert mended(broken) == sound
 
 
+@pytest.mark.parametrize("damage", ["cafÃ©", r"caf\u00e9"])
+def test_what_is_not_damaged_stays_as_it_is(damage: str) -> None:
+    sound = "“Hallo”, ＡＢＣ, ﬁn,\r\n\x1b[1mcafe\u0301 "
+    assert mended(sound + damage) == f"{sound}café"
+
+
 def test_a_code_that_makes_no_character_stays_as_it_is() -> None:
     assert mended(r"half \ud83d and \xe9 alone") == r"half \ud83d and \xe9 alone"
 

@@ -95,6 +95,7 @@ def test_a_retry_after_beyond_the_deadline_is_the_end() -> None:
         ("-5", 0),
         ("Sun, 06 Nov 1994 08:49:37 GMT", 0),
         ("soon", None),
+        ("9" * 400, None),
         ("", None),
     ],
 )

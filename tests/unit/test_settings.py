@@ -113,6 +113,22 @@ def test_secrets_are_masked_wherever_settings_are_shown(tmp_path: Path) -> None:
     assert shown.count("**********") == 2
 
 
+def test_a_key_of_digits_is_a_key_and_a_number_of_tokens_is_none() -> None:
+    given = {
+        "stores": {"prod": {"kind": "qdrant", "url": "http://q.example.com", "api_key": 12345678}},
+        "embedders": {"mine": {"kind": "openai", "max_tokens": 8191}},
+    }
+    shown = {name: value for name, value, _ in effective(load_settings(given, environ={}))}
+    assert shown["stores.prod.api_key"] == "**********"
+    assert shown["embedders.mine.max_tokens"] == 8191
+
+
+@pytest.mark.parametrize("name", ["passwd", "pwd", "Proxy-Authorization", "credentials"])
+def test_what_sounds_like_a_secret_is_masked_of_adapters_that_are_not_installed(name: str) -> None:
+    section = {"kind": "elsewhere", name: "s3cret", "headers": {name: "s3cret"}}
+    assert "s3cret" not in str(effective(load_settings({"stores": {"prod": section}}, environ={})))
+
+
 def test_a_dict_stands_for_a_file_and_wins_over_variables() -> None:
     given = {"stores": {"local": {"path": "here"}}, "collection": "mine"}
     settings = load_settings(given, environ={"XLINGUAL_COLLECTION": "variable"})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from xlingual_qdrant.chunks import only_documents
 from xlingual_qdrant.cli.options import Options, common_options, pass_options
 from xlingual_qdrant.cli.output import print_json, print_rows
 from xlingual_qdrant.settings import load_store
@@ -24,7 +25,8 @@ def command(options: Options) -> None:
     """
     store = load_store(None, settings=options.settings())
     try:
-        counts = [(name, store.open(name).count()) for name in store.list()]
+        opened = [(name, store.open(name)) for name in store.list()]
+        counts = [(name, stored.count(only_documents(stored))) for name, stored in opened]
     finally:
         store.close()
     if options.json:

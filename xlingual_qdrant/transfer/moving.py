@@ -167,6 +167,8 @@ class _Move:
         return found
 
     def _carry(self, after: str | None) -> None:
+        # First, because one of them tells chunks from documents; again, as they may have changed.
+        self._carry_states()
         remembered_at = time.monotonic()
         batches = self._source.scan(with_vectors=True, batch=self._batch_size, after=after)
         for batch in ahead(batches):
@@ -175,6 +177,9 @@ class _Move:
                 self._remember(batch.documents[-1].id)
                 remembered_at = time.monotonic()
             self._tell("moving")
+        self._carry_states()
+
+    def _carry_states(self) -> None:
         for key in set(self._source.states()) - {MOVE_STATE}:
             value = self._source.read_state(key)
             if value != self._target.read_state(key):

@@ -94,7 +94,7 @@ def reembed(
             place.finish_replacement(name)
             count = new.count(filling.only)
         else:
-            count = old.count(chunks.IS_DOCUMENT if chunks.has_chunks(old) else None)
+            count = old.count(chunks.only_documents(old))
     return ReembedReport(
         count=count,
         embedded=embedded,
@@ -127,8 +127,8 @@ class _Filling:
     ) -> None:
         self._old, self._new, self._embedder = old, new, embedder
         self._batch_size, self._on_progress = batch_size, on_progress
-        self._divide: LongTexts = "chunk" if chunks.has_chunks(old) else "warn"
-        self.only: Filter | None = chunks.IS_DOCUMENT if chunks.has_chunks(old) else None
+        self.only: Filter | None = chunks.only_documents(old)
+        self._divide: LongTexts = "warn" if self.only is None else "chunk"
         self.done = self.embedded = self.truncated = 0
 
     def run(self, where: str) -> None:

@@ -128,9 +128,12 @@ def test_a_real_model_has_the_same_vectors_on_every_backend(
     np.testing.assert_allclose(encode(model, SHORTER), minilm_vectors, atol=1e-3)
 
 
-def test_eight_bits_keep_the_order_of_similarities(minilm_vectors: Vectors, kept: Path) -> None:
+@pytest.mark.parametrize("backend", ["onnx", "openvino"])
+def test_eight_bits_keep_the_order_of_similarities(
+    backend: Any, minilm_vectors: Vectors, kept: Path
+) -> None:
     model = minilm()
-    done = accelerate(model, backend="onnx", precision="int8", folder=kept)
+    done = accelerate(model, backend=backend, precision="int8", folder=kept)
     pairs = np.triu_indices(len(SHORTER), k=1)
     found = encode(model, SHORTER)
     orders = [
@@ -139,7 +142,7 @@ def test_eight_bits_keep_the_order_of_similarities(minilm_vectors: Vectors, kept
     assert np.corrcoef(*orders)[0, 1] > 0.98
     [measured] = done.measured
     assert measured.least_cosine > 0.95
-    assert done.summary.startswith("onnx int8, as ordered: cosines to torch fp32 0.9")
+    assert done.summary.startswith(f"{backend} int8, as ordered: cosines to torch fp32 0.9")
 
 
 @pytest.mark.skipif(not processor.has("bf16"), reason="this processor has no bfloat16")
@@ -166,7 +169,13 @@ def test_the_fastest_of_those_that_are_near_enough_is_taken_and_remembered(
     expected = encode(model)
     done = accelerate(model, folder=tmp_path, min_cosine=0.999)
     measured = {one.label for one in done.measured}
-    assert measured >= {"torch fp32", "onnx fp32", "onnx int8", "openvino fp32"}
+    assert measured >= {
+        "torch fp32",
+        "onnx fp32",
+        "onnx int8",
+        "openvino fp32",
+        "openvino int8",
+    }
     assert f"{done.backend} {done.precision}" == fastest(done, 0.999)
     assert done.summary.startswith(f"{done.backend} {done.precision}: ")
     for label in measured:
@@ -280,7 +289,6 @@ def test_the_users_cache_is_the_default(monkeypatch: pytest.MonkeyPatch, tmp_pat
 @pytest.mark.parametrize(
     ("backend", "precision", "words"),
     [
-        ("openvino", "int8", 'nncf.* int8 is had with backend = "onnx"'),
         ("onnx", "bf16", "ONNX Runtime computes bf16 on no processor; it offers fp32, int8"),
         ("torch", "int8", "it offers fp32, bf16, fp16; int8 is had with"),
     ],

@@ -30,13 +30,12 @@ Precision: TypeAlias = Literal["auto", "fp32", "fp16", "bf16", "int8"]
 _OFFERED: dict[Runtime, tuple[Reached, ...]] = {
     "torch": ("fp32", "bf16", "fp16"),
     "onnx": ("fp32", "int8"),
-    "openvino": ("fp32", "bf16", "fp16"),
+    "openvino": ("fp32", "bf16", "fp16", "int8"),
 }
 _WHY_NOT: dict[tuple[str, str], str] = {
     ("torch", "int8"): "torch has no 8-bit products for the processor that it does not deprecate",
     ("onnx", "bf16"): "ONNX Runtime computes bf16 on no processor",
     ("onnx", "fp16"): "ONNX Runtime computes fp16 on no processor",
-    ("openvino", "int8"): "OpenVINO needs its own quantiser for it, nncf, and calibration texts",
 }
 _HINTS: dict[Reached, openvino_runtime.Hint] = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
 _TYPES: dict[Reached, torch.dtype] = {"bf16": torch.bfloat16, "fp16": torch.float16}
@@ -87,7 +86,7 @@ def _check(candidate: Candidate, device: str, *, strict: bool) -> None:
     runtime, reached = candidate
     if reached not in _OFFERED[runtime]:
         offers = ", ".join(_OFFERED[runtime])
-        elsewhere = '; int8 is had with backend = "onnx"' if reached == "int8" else ""
+        elsewhere = '; int8 is had with backend = "openvino"' if reached == "int8" else ""
         raise UsageError(
             f"backend '{runtime}' has no {reached}: {_WHY_NOT[runtime, reached]};"
             f" it offers {offers}{elsewhere}"
@@ -101,7 +100,7 @@ def _check(candidate: Candidate, device: str, *, strict: bool) -> None:
         onnx_runtime.library()
     elif runtime == "openvino":
         known = openvino_runtime.abilities()
-        if reached != "fp32" and reached.upper() not in known:
+        if reached in ("bf16", "fp16") and reached.upper() not in known:
             raise UsageError(f"this processor has no {reached} for OpenVINO; use fp32")
     elif device == "cpu" and not strict and not processor.has(reached):
         raise UsageError(f"this processor has no {reached}")
@@ -114,6 +113,10 @@ def ready(candidate: Candidate, place: Place, kept: Kept) -> nn.Module:
             return place.original
         case ("torch", reached):
             return lowered(copy.deepcopy(place.original), reached)
+        case ("openvino", "int8"):
+            path = _exported(place, kept) / exporting.FILE
+            rest = "bf16" if "BF16" in openvino_runtime.abilities() else "f32"
+            return Exchanged(openvino_runtime.load(path, rest, quantised=True), place.config)
         case ("openvino", reached):
             path = _exported(place, kept) / exporting.FILE
             return Exchanged(openvino_runtime.load(path, _HINTS[reached]), place.config)

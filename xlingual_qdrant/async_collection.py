@@ -44,7 +44,7 @@ from xlingual_qdrant.documents import (
 from xlingual_qdrant.errors import UsageError
 from xlingual_qdrant.filters import Filter
 from xlingual_qdrant.ports import Embedder, Store, Vectors
-from xlingual_qdrant.schema import CollectionSchema
+from xlingual_qdrant.schema import CollectionSchema, Comparison
 from xlingual_qdrant.settings import SettingsLike
 from xlingual_qdrant.threads import Threads, for_thread
 from xlingual_qdrant.writing import DocumentLike, IfExists, Prepared
@@ -119,6 +119,11 @@ class AsyncCollection:
     def schema(self) -> CollectionSchema:
         """What the collection was created with."""
         return self.collection.schema
+
+    @property
+    def embedder_fit(self) -> Comparison | None:
+        """How the embedder relates to the one that made the collection; None without one."""
+        return self.collection.embedder_fit
 
     @property
     def persistent(self) -> bool:

@@ -50,6 +50,7 @@ class Document:
     metadata: Mapping[str, JsonValue] = field(default_factory=dict[str, JsonValue])
     lang_source: LangSource | None = None
     lang_confidence: float | None = None
+    _hash: bytes | None = field(default=None, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.lang_source is None and self.lang != UNDETERMINED:
@@ -65,23 +66,26 @@ class Document:
 
 def metadata_json(metadata: Mapping[str, JsonValue]) -> str:
     """Return metadata as canonical JSON: sorted keys, no spaces, nothing escaped needlessly."""
-    return json.dumps(
-        metadata, ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False
-    )
+    return _CANONICAL.encode(metadata) if metadata else "{}"
+
+
+_CANONICAL = json.JSONEncoder(
+    ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False
+)
 
 
 def content_hash(document: Document) -> bytes:
     """Return 16 bytes that change when text, declared language or metadata change.
 
     A detected language does not count, so that a document can be recognised as
-    unchanged before its language is detected again.
+    unchanged before its language is detected again. It is computed once for each object.
     """
-    digest = blake2b(digest_size=16)
-    for part in (document.text, document.declared_lang, metadata_json(document.metadata)):
-        encoded = part.encode()
-        digest.update(len(encoded).to_bytes(8, "little"))
-        digest.update(encoded)
-    return digest.digest()
+    if document._hash is None:  # pyright: ignore[reportPrivateUsage]
+        texts = (document.text, document.declared_lang, metadata_json(document.metadata))
+        parts = [text.encode() for text in texts]
+        framed = b"".join(len(part).to_bytes(8, "little") + part for part in parts)
+        object.__setattr__(document, "_hash", blake2b(framed, digest_size=16).digest())
+    return document._hash or b""  # pyright: ignore[reportPrivateUsage]
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,8 @@ _SEQUENCE = re.compile(
     f"[\xc2-\xdf][{re.escape(_TAIL)}]|[\xe0-\xef][{re.escape(_TAIL)}]{{2}}"
     f"|[\xf0-\xf4][{re.escape(_TAIL)}]{{3}}"
 )
+# How such a sequence begins in UTF-8, and nearly no sound text: looked for in every text.
+_HINT = re.compile(b"\xc3[\x82-\xb4][\xc2\xc5\xc6\xcb\xe2]")
 # Punctuation and spaces follow accented letters in sound texts, too: "déjà »", „Ä“.
 _INNOCENT_TAIL = frozenset("\xa0\xab\xbb‘’‚“”„‹›–—…•·")
 # What one accented letter, or one curly quote, becomes: proof enough when it comes alone.
@@ -48,7 +50,7 @@ def ailment(text: str) -> Ailment | None:
 
     It is a hint for people, not proof: a text about encodings is sound and looks ill.
     """
-    if not text.isascii() and _is_mojibake(text):
+    if _HINT.search(text.encode(errors="surrogatepass")) and _is_mojibake(text):
         return "mojibake"
     if "\\" in text and _ESCAPE.search(text):
         return "escaped"

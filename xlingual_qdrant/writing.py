@@ -265,14 +265,16 @@ def embedded(
         return Embedded([], np.empty((0, schema.dimension), dtype=np.float32))
     ready = embedder_of(schema, embedder, "a vector for each document (vectors=...)")
     texts = composed([document.text for document in documents])
-    long = ready.truncated(texts)
-    if not long.any():
-        return Embedded(documents, vectors_of(schema, ready, texts))
     if long_texts == "error":
         refuse_long(documents, ready)
     if long_texts != "chunk":
-        ids = [documents[row].id for row in np.flatnonzero(long).tolist()]
-        return Embedded(documents, vectors_of(schema, ready, texts), ids)
+        # In this order, because an embedder may remember the lengths of what it has just read.
+        vectors = vectors_of(schema, ready, texts)
+        ids = [documents[row].id for row in np.flatnonzero(ready.truncated(texts)).tolist()]
+        return Embedded(documents, vectors, ids)
+    long = ready.truncated(texts)
+    if not long.any():
+        return Embedded(documents, vectors_of(schema, ready, texts))
 
     def fits(parts: Sequence[str]) -> NDArray[np.bool_]:
         return ~ready.truncated(composed(parts))

@@ -174,6 +174,7 @@ async def test_answers_are_those_of_the_collection() -> None:
         async with AsyncCollection.open("t", store=store, embedder=Gate()) as tickets:
             assert (tickets.name, tickets.schema) == (plain.name, plain.schema)
             assert tickets.persistent == plain.persistent
+            assert tickets.embedder_fit == plain.embedder_fit
             assert await tickets.add(rows) == WriteReport(read=8, unchanged=8)
             assert await tickets.search("xxx", k=3) == plain.search("xxx", k=3)
             queries = ["x", "xxxx"]

@@ -83,7 +83,8 @@ def load(
         _check_name(model, folder)
         # Without the network the files of the snapshot are loaded as a folder, because a
         # library that is told to be offline may call out all the same.
-        if offline or hub.constants.HF_HUB_OFFLINE:
+        # The package does not have its part `constants` before somebody imports that.
+        if offline or _imported("huggingface_hub.constants").HF_HUB_OFFLINE:
             folder = _cached_or_refuse(model, revision)
         else:
             folder = None if _answers(hub, model, revision) else _cached_instead(model, revision)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from threading import local
 from typing import Any, cast
 from unicodedata import normalize
 
@@ -30,6 +31,16 @@ BUNDLED = Path(__file__).with_name("bundled")
 SMALL_BATCH = 64  # texts: SentencePiece starts a thread for a batch, longer than they take
 
 
+SHORT = 100  # characters: of shorter texts the number of pieces is quickly bounded
+
+
+class _LastRead(local):
+    """Of the texts that a thread has embedded last, whether only their beginning was read."""
+
+    def __init__(self) -> None:
+        self.is_cut: dict[str, bool] = {}
+
+
 @dataclass(frozen=True, slots=True)
 class _Loaded:
     vocabulary: SentencePieceProcessor
@@ -49,6 +60,7 @@ class StaticEmbedder:
         self.config = config
         # Enough for max_tokens even if all were the longest piece: the rest is never read.
         self._max_characters = config.max_tokens * config.longest_piece
+        self._read = _LastRead()
 
     @classmethod
     def open(cls, folder: Path | str = BUNDLED) -> StaticEmbedder:
@@ -95,6 +107,7 @@ class StaticEmbedder:
         UnreadableFile, with the first text, if a file of the model is damaged.
         """
         vectors = np.empty((len(texts), self.dimension), dtype=np.float32)
+        self._read.is_cut.clear()
         first = 0
         for window in windows(texts, self._max_characters, self._cut):
             part = vectors[first : first + len(window)]
@@ -109,10 +122,15 @@ class StaticEmbedder:
     def truncated(self, texts: Sequence[str]) -> NDArray[np.bool_]:
         """Say of each text whether only its beginning is read, shape (len(texts),).
 
-        Texts that are too short for that are not tokenised.
+        Texts that are too short for that are not tokenised, nor those that this thread has
+        embedded last.
         """
         cut = np.zeros(len(texts), dtype=np.bool_)
+        known = self._read.is_cut
         for i, text in enumerate(texts):
+            if text in known:
+                cut[i] = known[text]
+                continue
             if _most_pieces(text) <= self.config.max_tokens:
                 continue
             too_long = len(text.strip()) > self._max_characters
@@ -134,6 +152,9 @@ class StaticEmbedder:
         """Return the pieces of each text, at least one and at most max_tokens."""
         pieces = self._encode(texts, first)
         lengths = [len(some) for some in pieces]
+        for text, length in zip(texts, lengths, strict=True):
+            if len(text) > SHORT:
+                self._read.is_cut[text] = length > self.config.max_tokens
         if min(lengths) > 0 and max(lengths) <= self.config.max_tokens:
             return pieces
         unknown = [self.config.unknown_piece]

@@ -19,6 +19,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any, TypeVar
@@ -42,6 +43,7 @@ from xlingual_adapters.embedders.sentence_transformers.runtimes.sample import SA
 
 from xlingual_qdrant import Collection, load_embedder, load_store
 from xlingual_qdrant.ingest import ingest
+from xlingual_qdrant.ports import Embedder
 
 Vectors = NDArray[np.float32]
 
@@ -50,7 +52,7 @@ T = TypeVar("T")
 DEMO = Path(__file__).parents[1] / "xlingual_qdrant" / "demo" / "corpus.jsonl"
 ROUNDS = 5
 BATCH = 32
-TEXTS = 192
+TEXTS = 512
 """Encoded in each round: some seconds for a small model on one core."""
 COPIES = 200
 """Of the demonstration's texts, for the ingestion: enough to take longer than its beginning."""
@@ -76,10 +78,18 @@ def demo_texts() -> list[str]:
     return [json.loads(line)["text"] for line in lines]
 
 
-def sample(count: int) -> list[str]:
-    """Return texts of all lengths, longest first, as the library's windows are sorted."""
-    mixed = [*SAMPLE, *demo_texts()]
-    texts = [f"{mixed[i % len(mixed)]} {i // len(mixed) or ''}".strip() for i in range(count)]
+def sample(count: int, data: Path | None) -> list[str]:
+    """Return texts of all lengths, longest first, as the library's windows are sorted.
+
+    English sentences where there is an evaluation folder, else some in many scripts, which an
+    English model reads letter by letter.
+    """
+    if data is not None:
+        found = sorted({text for pair in english_pairs(data) for text in pair[:2]})
+        texts = found[:: max(1, len(found) // count)][:count]
+    else:
+        mixed = [*SAMPLE, *demo_texts()]
+        texts = [f"{mixed[i % len(mixed)]} {i // len(mixed) or ''}".strip() for i in range(count)]
     return sorted(texts, key=lambda text: -len(text.encode()))
 
 
@@ -141,16 +151,20 @@ def ratio(row: Row, torch_row: Row) -> float:
     return median(own / other for own, other in pairs)
 
 
-def correlate(made: list[Row], data: Path) -> None:
-    """Add Spearman's correlation with human judgement, x 100, on the pairs `stsb-en`."""
+def english_pairs(data: Path) -> list[tuple[str, str, float]]:
+    """Return the pairs `stsb-en`: two texts, and how alike people find them."""
     with gzip.open(data / "sts.tsv.gz", "rt", encoding="utf-8", newline="") as lines:
         table = csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE)
-        pairs = [row for row in table if row["pair"] == "stsb-en"]
-    human = ranks(np.array([float(pair["score"]) for pair in pairs]))
+        found = [row for row in table if row["pair"] == "stsb-en"]
+    return [(row["text1"], row["text2"], float(row["score"])) for row in found]
+
+
+def correlate(made: list[Row], data: Path) -> None:
+    """Add Spearman's correlation with human judgement, x 100, on the pairs `stsb-en`."""
+    ones, others, scores = zip(*english_pairs(data), strict=True)
+    human = ranks(np.array(scores))
     for row in made:
-        one, other = (
-            encode(row.model, [pair[side] for pair in pairs]) for side in ("text1", "text2")
-        )
+        one, other = (encode(row.model, list(texts)) for texts in (ones, others))
         row.spearman = 100 * float(np.corrcoef(ranks((one * other).sum(axis=1)), human)[0, 1])
         click.echo(f"{row.candidate}: Spearman {row.spearman:.2f}", err=True)
 
@@ -175,38 +189,43 @@ def table(made: list[Row], count: int) -> Iterator[str]:
         )
 
 
-def ingesting(folder: Path) -> tuple[float, float]:
-    """Return texts per second, through the pipeline into a new collection and encoded bare."""
+def ingesting(
+    embedder: Embedder, texts: Sequence[str], bare: Callable[[list[str]], Vectors], folder: Path
+) -> float:
+    """Return the rate of an ingestion into a new collection, in multiples of bare encoding."""
+    folder.mkdir()
     file = folder / "texts.jsonl"
-    if not file.exists():
-        rows = [json.loads(line) for line in DEMO.read_text(encoding="utf-8").splitlines()]
-        copies = (
-            {"text": f"{row['text']} {i}", "lang": row["lang"]}
-            for i in range(COPIES)
-            for row in rows
-        )
-        lines = (json.dumps(copy, ensure_ascii=False) + "\n" for copy in copies)
-        file.write_text("".join(lines), encoding="utf-8")
-    texts = [json.loads(line)["text"] for line in file.read_text(encoding="utf-8").splitlines()]
-    embedder = load_embedder("bundled")
-    encode_s, _ = timed(embedder.embed_documents, texts)
-    with Collection.open("texts", store=load_store("memory"), embedder=embedder) as collection:
-        ingest_s, _ = timed(ingest, collection, [file])
-        if collection.count() != len(texts):
-            raise click.ClickException(f"{collection.count()} of {len(texts)} texts arrived")
-    return len(texts) / ingest_s, len(texts) / encode_s
-
-
-def adapter(folder: str, texts: Sequence[str]) -> list[float]:
-    """Return the adapter's rate in multiples of `SentenceTransformer.encode`, for each round."""
-    embedder = SentenceTransformersEmbedder.open(
-        SentenceTransformersSettings(model=folder, device="cpu", batch_size=BATCH)
-    )
+    lines = (json.dumps({"text": text, "lang": "en"}, ensure_ascii=False) for text in texts)
+    file.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    store = {"kind": "faiss", "path": str(folder / "store")}
     found: list[float] = []
-    for _ in range(ROUNDS):
-        bare_s, _ = timed(encode, embedder.model, texts)
-        found.append(bare_s / timed(embedder.embed_documents, texts)[0])
-    return found
+    for turn in range(ROUNDS):
+        encode_s, _ = timed(bare, list(texts))
+        with Collection.open(f"texts-{turn}", store=load_store(store), embedder=embedder) as opened:
+            ingest_s, report = timed(ingest, opened, [file])
+        if report.added != len(set(texts)):
+            raise click.ClickException(f"{report.added} of {len(texts)} texts arrived")
+        found.append(encode_s / ingest_s)
+    return median(found)
+
+
+def of_the_bundled_model(folder: Path) -> Iterator[Bar]:
+    """Yield its rates for sentences and for paragraphs: it is so quick that each line counts."""
+    embedder = load_embedder("bundled")
+    news = demo_texts()
+    sentences = [f"{text} {i}" for i in range(COPIES) for text in news]
+    width = len(news) // 4
+    paragraphs = [
+        f"{i} {' '.join(news[first : first + width])}"
+        for i in range(4 * COPIES)
+        for first in range(0, len(news), width)
+    ]
+    for name, texts in (("sentences", sentences), ("paragraphs", paragraphs)):
+        rate = len(texts) / timed(embedder.embed_documents, texts)[0]
+        characters = sum(map(len, texts)) / len(texts)
+        share = ingesting(embedder, texts, embedder.embed_documents, folder / name)
+        yield Bar(f"bundled model, {name} of {characters:.0f} characters, texts/s", rate)
+        yield Bar(f"ingestion / bare encoding, bundled model, {name}", share, least=0.7)
 
 
 def bars(made: list[Row], folder: str, texts: Sequence[str], kept: Path) -> Iterator[Bar]:
@@ -231,12 +250,12 @@ def bars(made: list[Row], folder: str, texts: Sequence[str], kept: Path) -> Iter
     )
     yield Bar("auto: seconds to choose, the first time", first_s)
     yield Bar("auto: seconds afterwards", again_s)
-    rates = [ingesting(kept) for _ in range(ROUNDS)]
-    yield Bar("bundled model, bare encoding, texts/s", median(bare for _, bare in rates))
-    yield Bar(
-        "ingestion / bare encoding, bundled model", median(a / b for a, b in rates), least=0.7
+    yield from of_the_bundled_model(kept)
+    embedder = SentenceTransformersEmbedder.open(
+        SentenceTransformersSettings(model=folder, device="cpu", batch_size=BATCH)
     )
-    yield Bar("adapter / SentenceTransformer.encode", median(adapter(folder, texts)), least=0.95)
+    share = ingesting(embedder, texts, partial(encode, embedder.model), kept / "transformer")
+    yield Bar("ingestion / SentenceTransformer.encode", share, least=0.95)
 
 
 def packaged() -> str:
@@ -255,7 +274,8 @@ def main(model: str | None, data: Path | None, threads: int, count: int) -> None
     """Measure and report."""
     os.environ["HF_HUB_OFFLINE"] = "1"
     torch.set_num_threads(threads)
-    folder, texts = model or packaged(), sample(count)
+    folder, texts = model or packaged(), sample(count, data)
+    count = len(texts)
     with tempfile.TemporaryDirectory() as kept:
         made = rows(folder, texts, Path(kept))
         measure(made, texts)

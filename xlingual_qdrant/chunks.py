@@ -30,6 +30,7 @@ IS_DOCUMENT: Filter = F(CHUNK_OF).is_missing()
 STATE = "chunks"
 """Kept with a collection from its first chunk on."""
 
+_PREFIX = "chunk:"
 _NUMBERS_AT_ONCE = 16
 
 
@@ -98,7 +99,7 @@ def _chunk(document: Document, number: int, span: Span) -> Document:
 
 
 def _chunk_id(document: str, number: int) -> str:
-    return f"chunk:{document_id(str(number), document)}"
+    return f"{_PREFIX}{document_id(str(number), document)}"
 
 
 def chunk_ids(stored: StoredCollection, ids: Iterable[str]) -> list[str]:
@@ -119,8 +120,11 @@ def chunk_ids(stored: StoredCollection, ids: Iterable[str]) -> list[str]:
 
 def delete(stored: StoredCollection, ids: Sequence[str]) -> int:
     """Delete documents with their chunks; return how many documents there were."""
-    # The documents first: a chunk without its document is no hit any more.
+    named = [id for id in ids if id.startswith(_PREFIX)]
+    hidden = {part.id for part in stored.fetch(named) if part is not None and is_chunk(part)}
+    ids = [id for id in ids if id not in hidden]
     parts = chunk_ids(stored, ids)
+    # The documents first: a chunk without its document is no hit any more.
     deleted = stored.delete(ids)
     stored.delete(parts)
     return deleted

@@ -279,6 +279,33 @@ def test_another_thread_does_not_come_between_parts_and_document(
         assert book.text[first:last] == part.text
 
 
+def test_a_chunk_cannot_be_deleted_by_its_id(collection: Collection) -> None:
+    collection.add(documents(), long_texts="chunk")
+    hidden = next(
+        document.id
+        for batch in collection.stored.scan(~F("_chunk_of").is_missing())
+        for document in batch.documents
+    )
+    rows = collection.stored.count()
+    assert collection.delete([hidden, "dog"]) == 1
+    assert collection.stored.count() == rows - 1
+
+
+def test_moving_again_leaves_no_chunk_of_the_old_text(tmp_path) -> None:
+    source = load_store({"kind": "faiss", "path": str(tmp_path / "a")})
+    target = load_store("memory")
+    with Collection.open("long", store=source) as first:
+        first.add(documents(), long_texts="chunk")
+    report = move(source, target, "long")
+    assert (report.read, report.written) == (2, 2)
+    with Collection.open("long", store=source) as first:
+        first.add({"id": "book", "text": "Short by now.", "lang": "en"}, long_texts="chunk")
+    again = move(source, target, "long")
+    assert again.comparison.same
+    assert (again.read, again.comparison.target.chunks) == (2, 0)
+    source.close()
+
+
 def test_parts_are_moved_and_made_again_by_another_embedder(tmp_path) -> None:
     def at(name: str) -> dict:
         return {"stores": {"at": {"kind": "faiss", "path": str(tmp_path / name)}}, "store": "at"}

@@ -11,6 +11,7 @@ from hashlib import blake2b
 import numpy as np
 from numpy.typing import NDArray
 
+from xlingual_qdrant.chunks import is_chunk
 from xlingual_qdrant.documents import Document, JsonValue, content_hash
 from xlingual_qdrant.errors import EmbedderMismatch, SchemaMismatch
 from xlingual_qdrant.ports import LanguageDetector, Store, StoredCollection, Vectors
@@ -40,11 +41,13 @@ _MASK = (1 << 128) - 1
 class Side:
     """What one of the two collections holds.
 
-    checksum: of ids, texts, languages and metadata, 128 bits in hex; it does not depend on
-    the order of the documents, and is the same on every store.
+    count, languages: of documents. chunks: parts of long ones, rows of their own. checksum: of
+    ids, texts, languages and metadata of both, 128 bits in hex; it does not depend on the order
+    of the rows, and is the same on every store.
     """
 
     count: int = 0
+    chunks: int = 0
     languages: Counter[str] = field(default_factory=Counter[str])
     _sum: int = 0
 
@@ -53,11 +56,19 @@ class Side:
         """The checksum of all documents that were added."""
         return f"{self._sum:032x}"
 
+    @property
+    def rows(self) -> int:
+        """How many rows there are in the store."""
+        return self.count + self.chunks
+
     def add(self, document: Document) -> bytes:
-        """Count a document; return its digest."""
+        """Count a row; return its digest."""
         digest = digest_of(document)
-        self.count += 1
-        self.languages[document.lang] += 1
+        if is_chunk(document):
+            self.chunks += 1
+        else:
+            self.count += 1
+            self.languages[document.lang] += 1
         # A sum, not an exclusive or: a document that is there twice has to show.
         self._sum = (self._sum + int.from_bytes(digest, "little")) & _MASK
         return digest
@@ -65,7 +76,10 @@ class Side:
     def to_json(self) -> dict[str, JsonValue]:
         """Return the facts as a JSON object."""
         languages: dict[str, JsonValue] = {**dict(self.languages.most_common())}
-        return {"count": self.count, "languages": languages, "checksum": self.checksum}
+        facts: dict[str, JsonValue] = {"count": self.count, "languages": languages}
+        if self.chunks:
+            facts["chunks"] = self.chunks
+        return {**facts, "checksum": self.checksum}
 
 
 @dataclass(slots=True)
@@ -197,8 +211,8 @@ def compare(
     for batch in ahead(source.scan(with_vectors=True, batch=BATCH)):
         _compare_batch(found, batch.documents, batch.vectors, target)
         if on_progress:
-            on_progress("verifying", found.source.count, total)
-    if target.count() > found.target.count:
+            on_progress("verifying", found.source.rows, total)
+    if target.count() > found.target.rows:
         _note_extra(found, source, target)
     keys = {*source.states(), *target.states()} - {but_state}
     found.states = sorted(k for k in keys if source.read_state(k) != target.read_state(k))

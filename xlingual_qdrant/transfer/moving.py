@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from xlingual_qdrant.chunks import chunk_ids, has_chunks, is_chunk
 from xlingual_qdrant.collection import checked_count
 from xlingual_qdrant.documents import Document, JsonValue
 from xlingual_qdrant.errors import (
@@ -197,10 +198,19 @@ class _Move:
         if self._compares:
             rows = _new_or_changed(documents, vectors, self._target)
             documents, vectors = [documents[row] for row in rows], vectors[rows]
+            self._remove_old_chunks(documents)
         if documents:
             checked = [_checked(document, self._target.schema) for document in documents]
             self._target.write(checked, np.ascontiguousarray(vectors))
-            self.written += len(documents)
+            self.written += sum(not is_chunk(document) for document in documents)
+
+    def _remove_old_chunks(self, documents: Sequence[Document]) -> None:
+        """Remove what chunks of changed documents are in the target alone."""
+        if not has_chunks(self._target):
+            return
+        there = chunk_ids(self._target, [each.id for each in documents if not is_chunk(each)])
+        known = self._source.content_hashes(there)
+        self._target.delete([id for id, mine in zip(there, known, strict=True) if mine is None])
 
     def _remember(self, after: str) -> None:
         if self._origin is None:

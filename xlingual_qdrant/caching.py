@@ -27,6 +27,7 @@ from xlingual_qdrant.cache_database import PATIENCE_S
 from xlingual_qdrant.errors import CacheUnused, InvalidVectors
 from xlingual_qdrant.ports import Embedder, Vectors
 from xlingual_qdrant.schema import EmbedderFingerprint
+from xlingual_qdrant.validation import check_texts
 from xlingual_qdrant.vector_cache import KEY_BYTES, NO_ENTRY, NO_FLAG, VectorCache
 
 Role: TypeAlias = Literal["query", "document"]
@@ -156,6 +157,7 @@ class CachedEmbedder:
     def _embed(
         self, role: Role, texts: Sequence[str], embed: Callable[[Sequence[str]], Vectors]
     ) -> Vectors:
+        check_texts(texts)
         keys = self._keys(role, texts)
         if not keys:
             _count(cached=0, computed=len(texts))

@@ -16,7 +16,7 @@ from typing import Any, cast
 import numpy as np
 
 from xlingual_qdrant.documents import Document, JsonValue, document_id
-from xlingual_qdrant.errors import InvalidDocument, UnknownLanguage
+from xlingual_qdrant.errors import InvalidDocument, InvalidInput, UnknownLanguage
 from xlingual_qdrant.hygiene import mended
 from xlingual_qdrant.languages import canonical
 
@@ -50,6 +50,20 @@ def check_text(value: object) -> str:
     if not value[:1].isalnum() and all(unicodedata.category(c) in _INVISIBLE for c in value):
         raise InvalidDocument("empty", "the text is empty or has no visible character")
     return _check_string(value, "the text")
+
+
+def check_texts(texts: Sequence[str]) -> None:
+    """Raise InvalidInput for what is to be embedded and is no sequence of strings.
+
+    A single string is one, of its letters; but that is never meant.
+    """
+    if isinstance(texts, str):
+        raise InvalidInput("texts is a single str, whose letters would be embedded; give [text]")
+    for i, text in enumerate(texts):
+        if not isinstance(text, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise InvalidInput(
+                f"text {i} is of type {type(text).__name__}; give a str for each text"
+            )
 
 
 def check_id(value: object) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 
 from xlingual_qdrant import load_embedder
@@ -39,3 +41,17 @@ def test_no_input_is_no_output(folder, run):
     assert run("embed", input="").stdout == ""
     assert run("embed", "--output", "x.npy", input="").exit_code == 0
     assert np.load(folder / "x.npy").shape == (0, load_embedder().dimension)
+
+
+def test_an_error_of_a_function_of_the_users_is_called_theirs(run, monkeypatch):
+    def mine(texts):
+        raise ValueError("no such dictionary")
+
+    monkeypatch.setattr(json, "mine", mine, raising=False)
+    for name, value in (("KIND", "callable"), ("NAME", "mine"), ("FUNCTION", "json:mine")):
+        monkeypatch.setenv(f"XLINGUAL_EMBEDDERS__OWN__{name}", value)
+    result = run("embed", "--embedder", "own", input=TEXTS)
+    assert result.exit_code == 1
+    assert "mine, the function of the embedder, has failed: ValueError: no such" in result.stderr
+    assert "report it" not in result.stderr
+    assert len(result.stderr.splitlines()) == 1

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
+from time import monotonic, sleep
 
 import click
 import pytest
 
+from tests.cli.conftest import PROGRAM
 from xlingual_qdrant.cli import program
 from xlingual_qdrant.cli.options import Options
 from xlingual_qdrant.cli.program import COMMANDS, xlingual
@@ -128,6 +131,41 @@ def test_a_missing_collection_is_1_and_said(run, name):
     assert result.exit_code == 1
     assert result.stderr.startswith("Error: no collection 'nowhere'")
     assert result.stdout == ""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Ctrl-C is no signal there")
+def test_an_interrupt_ends_orderly_beside_a_thread_that_computes(folder):
+    # A thread that waits for the interpreter from within torch would abort the process.
+    (folder / "busy.py").write_text(
+        "import pathlib, torch\n"
+        "def embed(texts):\n"
+        "    if len(texts) == 6:\n"
+        "        return torch.eye(6)\n"
+        "    pathlib.Path('begun').touch()\n"
+        "    while True:\n"
+        "        torch.ones(200, 200) @ torch.ones(200, 200)\n"
+    )
+    given = {"KIND": "callable", "NAME": "busy", "FUNCTION": "busy:embed"}
+    env = {f"XLINGUAL_EMBEDDERS__BUSY__{name}": value for name, value in given.items()}
+    with subprocess.Popen(
+        [*PROGRAM, "ingest", "--embedder", "busy", "--format", "txt", "-"],
+        env={**os.environ, **env, "PYTHONPATH": str(folder), "OMP_NUM_THREADS": "1"},
+        stdin=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as child:
+        assert child.stdin is not None
+        child.stdin.write("Guten Morgen\n")
+        child.stdin.close()
+        child.stdin = None
+        until = monotonic() + 60
+        while not (folder / "begun").exists() and child.poll() is None and monotonic() < until:
+            sleep(0.05)
+        child.send_signal(signal.SIGINT)
+        _, said = child.communicate(timeout=60)
+    assert child.returncode == 130, said
+    assert "Interrupted." in said
+    assert "terminate" not in said
 
 
 def test_a_bug_ends_in_one_line(run, monkeypatch):

@@ -657,3 +657,10 @@ def test_a_fault_in_the_settings_is_named(tmp_path: Path, text: str, told: str) 
     toml.write_text(text)
     with pytest.raises(SettingsError, match=told):
         load_settings(toml, environ={})
+
+
+def test_a_single_text_is_not_taken_for_its_letters(tmp_path: Path) -> None:
+    embedder = CachedEmbedder(Spelled(), tmp_path / "cache.sqlite", 2**20)
+    with pytest.raises(InvalidInput, match="a single str"):
+        embedder.embed_documents("hello")
+    embedder.close()

@@ -5,10 +5,14 @@ Help must come at once, so nothing here imports NumPy, rich or the collection.
 
 from __future__ import annotations
 
+import atexit
 import logging
+import os
 import sys
+import threading
 import traceback
 import warnings
+from contextlib import suppress
 from importlib import import_module
 from typing import Any, NoReturn, TextIO, cast
 
@@ -130,6 +134,10 @@ def _in_words(exc: Exception) -> click.ClickException:
         case OSError(strerror=str(reason)):
             place = "" if exc.filename is None else f"{exc.filename}: "
             return click.ClickException(f"{place}{reason}")
+        case Exception(__notes__=[str(whose), *_]):
+            return click.ClickException(
+                f"{whose}: {type(exc).__name__}: {exc}; --debug shows where"
+            )
         case _:
             return click.ClickException(
                 f"internal error: {type(exc).__name__}: {exc};"
@@ -171,8 +179,27 @@ def main() -> NoReturn:
     told.addHandler(logging.StreamHandler())
     told.setLevel(logging.INFO)
     told.propagate = False
+    code = [0]
+    atexit.register(_leave, code)  # before all others, to be called after them
     try:
         xlingual(prog_name="xlingual")
+    except SystemExit as exc:
+        code[0] = exc.code if isinstance(exc.code, int) else int(exc.code is not None)
+        raise
     except KeyboardInterrupt:  # while a command was still being loaded
+        code[0] = INTERRUPTED
         sys.exit(INTERRUPTED)
     sys.exit(0)
+
+
+def _leave(code: list[int]) -> None:
+    """End the process now, if a thread still computes that was not waited for.
+
+    The interpreter would stop such a thread on its way out, which aborts the process if that
+    thread is within a library's own code, such as torch's.
+    """
+    if any(thread.daemon for thread in threading.enumerate()):
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(OSError, ValueError):
+                stream.flush()
+        os._exit(code[0])

@@ -122,7 +122,8 @@ def _candidate(name: str, settings: Settings) -> Candidate:
     try:
         model = catalogue().find(name)
     except UnknownName as exc:
-        raise UnknownName("embedder", name, [*settings.embedders, *kinds, *exc.known]) from None
+        known = dict.fromkeys([*settings.embedders, *kinds, *exc.known])
+        raise UnknownName("embedder", name, list(known)) from None
     section = {key: value for key, value in model.settings.items() if key != "kind"}
     return Candidate(model.name, model.kind, section, f"embedders.{model.section}")
 

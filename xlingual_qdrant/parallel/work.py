@@ -33,9 +33,9 @@ class WorkFolder:
         if self.output.exists() and not self.output.is_dir():
             raise UsageError(f"{self.output} is a file; name a new folder for the model")
         if self.output.is_dir() and any(self.output.iterdir()):
-            done = " It is finished already: there is nothing to resume." if resume else ""
+            done = ", perhaps the finished model: there is nothing to resume" if resume else ""
             raise UsageError(
-                f"the folder {self.output} holds something;{done} name a new or an empty one"
+                f"the folder {self.output} holds something{done}; name a new or an empty one"
             )
         if self.path.exists() and not resume and (self.path / ORDER).exists():
             raise UsageError(

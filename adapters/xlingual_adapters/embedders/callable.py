@@ -21,6 +21,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveInt
 from xlingual_qdrant.errors import InvalidVectors, SettingsError, UsageError
 from xlingual_qdrant.ports import EmbedderPlugin, Vectors
 from xlingual_qdrant.schema import PROBES, EmbedderFingerprint, round_probes
+from xlingual_qdrant.validation import check_texts
 
 __all__ = ["CallableEmbedder", "CallableSettings", "plugin"]
 
@@ -133,10 +134,16 @@ class CallableEmbedder:
     def _embed(
         self, function: EmbedFunction, texts: Sequence[str], dimension: int | None
     ) -> Vectors:
+        check_texts(texts)
         parts: list[Vectors] = []
         for first in range(0, len(texts), self._batch_size):
             batch = list(texts[first : first + self._batch_size])
-            vectors = _as_rows(function(list(batch)), function, batch, dimension)
+            try:
+                answer = function(list(batch))
+            except Exception as exc:
+                exc.add_note(f"{_called(function)}, the function of the embedder, has failed")
+                raise
+            vectors = _as_rows(answer, function, batch, dimension)
             dimension = vectors.shape[1]
             parts.append(_as_unit_rows(vectors, function, batch, self._normalize))
         if not parts:

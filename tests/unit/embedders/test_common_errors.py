@@ -16,10 +16,11 @@ import numpy as np
 import pytest
 import torch
 from sentence_transformers import SentenceTransformer
+from xlingual_adapters.embedders.static.export import export
 
 from tests.models import tiny_model
 from xlingual_qdrant import Collection, load_embedder
-from xlingual_qdrant.errors import InvalidDocument, ScriptUnknown, TextSuspect
+from xlingual_qdrant.errors import InvalidDocument, InvalidInput, ScriptUnknown, TextSuspect
 from xlingual_qdrant.hygiene import mended
 from xlingual_qdrant.ingest import Rejection, ingest
 
@@ -161,3 +162,26 @@ def test_bytes_and_escaped_sequences_instead_of_text(notes: Collection, folder: 
     assert report.suspect == {"escaped": 2}
     assert mended(r"\u99c5\u306f\u3069\u3053") == "駅はどこ"
     assert mended(r"b'\xe9\xa7\x85'") == "駅"
+
+
+@pytest.mark.parametrize(
+    ("texts", "message"),
+    [
+        ("one text", "a single str, whose letters would be embedded"),
+        (["fine", None], "text 1 is of type NoneType; give a str"),
+        ([b"bytes"], "text 0 is of type bytes; give a str"),
+    ],
+)
+def test_what_is_no_list_of_texts(tmp_path: Path, texts: Any, message: str) -> None:
+    export(tmp_path / "table")
+    for given in (
+        {"kind": "static"},
+        {"kind": "static", "path": str(tmp_path / "table")},
+        {"kind": "callable", "name": "one", "function": "numpy:ones_like", "dimension": 2},
+        {"kind": "openai", "model": "x", "url": "http://127.0.0.1:9"},
+    ):
+        embedder = load_embedder(given)
+        with pytest.raises(InvalidInput, match=message):
+            embedder.embed_documents(texts)
+        with pytest.raises(InvalidInput, match=message):
+            embedder.embed_queries(texts)

@@ -300,6 +300,16 @@ def test_the_settings_can_read_more_or_less_of_a_text(folder: Path) -> None:
         opened(folder, max_tokens=513)
 
 
+def test_a_limit_that_leaves_nothing_of_a_text_is_refused(folder: Path) -> None:
+    # [CLS], the two words of the prompt, [SEP].
+    prompts = {"query": "", "document": "short word "}
+    assert opened(folder, max_tokens=5, prompts=prompts).max_tokens == 5
+    with pytest.raises(SettingsError, match=r"a document: the prompt 'short word ' .* 4 tokens"):
+        opened(folder, max_tokens=4, prompts=prompts)
+    with pytest.raises(SettingsError, match=r"of a query: the marks .* take 2 tokens; set a"):
+        opened(folder, max_tokens=1, prompts=prompts)
+
+
 def test_variants_are_settings_of_the_same_model(folder: Path) -> None:
     assert plugin.variants is not None
     settings = SentenceTransformersSettings(model=str(folder), device="cpu", truncate_dim=8)

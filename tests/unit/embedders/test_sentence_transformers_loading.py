@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -112,6 +113,25 @@ def test_the_variable_of_the_hub_means_offline_too(
 ) -> None:
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
     assert opened("all-tiny").fingerprint.revision == OLD
+    with pytest.raises(SettingsError, match="HF_HUB_OFFLINE forbids to fetch it"):
+        opened("all-large")
+
+
+def test_a_fresh_process_can_ask_the_hub(tmp_path: Path) -> None:
+    # Here the whole of the hub's package has been imported already.
+    code = (
+        "from xlingual_qdrant import load_embedder;"
+        "load_embedder({'kind': 'sentence-transformers', 'model': 'acme/texts'})"
+    )
+    nowhere = {"HF_HOME": str(tmp_path), "HF_ENDPOINT": "http://127.0.0.1:9", "HF_HUB_OFFLINE": "0"}
+    run = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, **nowhere},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "ModelUnreachable: model 'acme/texts' is not in the cache" in run.stderr
 
 
 def test_a_model_that_is_not_cached_suggests_one_that_is(cache: Path) -> None:

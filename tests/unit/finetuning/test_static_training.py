@@ -157,7 +157,7 @@ def test_an_output_that_holds_something_is_refused(small, pairs_file, tmp_path):
     (tmp_path / "mine" / "thesis.txt").write_text("mine", encoding="utf-8")
     with pytest.raises(UsageError, match="holds something"):
         finetune([pairs_file], tmp_path / "mine", model=str(small))
-    with pytest.raises(UsageError, match="nothing to resume"):
+    with pytest.raises(UsageError, match=r"holds something, .* nothing to resume; name a new"):
         finetune([pairs_file], tmp_path / "mine", model=str(small), resume=True)
     with pytest.raises(UsageError, match="is a file"):
         finetune([pairs_file], tmp_path / "mine" / "thesis.txt", model=str(small))

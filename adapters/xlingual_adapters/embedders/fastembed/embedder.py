@@ -16,6 +16,7 @@ from xlingual_adapters.embedders.fastembed.settings import FastembedSettings
 from xlingual_qdrant.errors import InvalidInput, InvalidVectors
 from xlingual_qdrant.ports import Vectors
 from xlingual_qdrant.schema import PROBES, EmbedderFingerprint, round_probes
+from xlingual_qdrant.validation import check_texts
 
 
 class _Loaded(NamedTuple):
@@ -102,6 +103,7 @@ class FastembedEmbedder:
             return self._opened
 
     def _embed(self, texts: Sequence[str], role: str) -> Vectors:
+        check_texts(texts)
         if not len(texts):
             return np.empty((0, self.dimension), dtype=np.float32)
         for number, text in enumerate(texts):

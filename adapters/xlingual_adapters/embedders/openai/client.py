@@ -84,7 +84,9 @@ class Connection:
 
     def error(self, fault: Fault) -> EmbedderUnavailable:
         """Return the error of this library; for a missing model it names those there."""
-        if fault.kind == "missing" and (known := self._models()):
+        known = self._models() if fault.kind == "missing" else []
+        # A server that lists the model has it; then something else is not there.
+        if known and self.settings.model not in known:
             hint = did_you_mean(self.settings.model, known)
             shown = ", ".join(known[:_MODELS_SHOWN]) + (
                 ", ..." if len(known) > _MODELS_SHOWN else ""

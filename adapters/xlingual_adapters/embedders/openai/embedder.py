@@ -23,6 +23,7 @@ from xlingual_qdrant.errors import InvalidInput, InvalidVectors, TextTooLong
 from xlingual_qdrant.ports import Vectors
 from xlingual_qdrant.schema import PROBES, EmbedderFingerprint, round_probes
 from xlingual_qdrant.servers import Waiting
+from xlingual_qdrant.validation import check_texts
 
 _log = logging.getLogger(__name__)
 
@@ -149,6 +150,7 @@ class OpenAIEmbedder:
         return (cut(prompt + text, limit) for text in texts)
 
     def _embed(self, texts: Sequence[str], role: Role) -> Vectors:
+        check_texts(texts)
         for number, text in enumerate(texts):
             if not text.isascii():
                 _check(text, number)

@@ -19,8 +19,8 @@ from xlingual_qdrant.errors import EmbedderUnavailable
 from xlingual_qdrant.servers import Verdict, retry_after_s
 
 Kind: TypeAlias = Literal[
-    "broken", "busy", "certificate", "encoding", "foreign", "gateway", "missing", "other", "quota",
-    "refused", "timeout", "tls", "too-big", "too-long", "too-many", "unreachable",
+    "broken", "busy", "certificate", "encoding", "failing", "foreign", "gateway", "missing",
+    "other", "quota", "refused", "timeout", "tls", "too-big", "too-long", "too-many", "unreachable",
 ]  # fmt: skip
 
 HIDDEN = "**********"
@@ -60,6 +60,7 @@ _BY_STATUS: dict[int, Kind] = {
     424: "busy",
     425: "busy",
     429: "busy",
+    500: "failing",
     502: "gateway",
     504: "timeout",
 }
@@ -93,7 +94,9 @@ _POSITION = re.compile(r"input\[(\d+)\]")
 _RESET = re.compile(r"reset|aborted|broken pipe|UNEXPECTED_EOF", re.I)
 _TLS_MISMATCH = re.compile(r"WRONG_VERSION_NUMBER|RECORD_LAYER|HTTP_REQUEST|PACKET_LENGTH")
 
-_AGAIN: frozenset[Kind] = frozenset({"broken", "busy", "gateway", "timeout", "unreachable"})
+_AGAIN: frozenset[Kind] = frozenset(
+    {"broken", "busy", "failing", "gateway", "timeout", "unreachable"}
+)
 
 _ADVICE: dict[Kind, str] = {
     "broken": "the connection breaks; is it the right port, and http:// or https:// as the server"
@@ -102,6 +105,7 @@ _ADVICE: dict[Kind, str] = {
     "certificate": "the server's certificate is not trusted; name a file with its authority in"
     " ca_file, or use the host that it is issued to",
     "encoding": 'the server refuses how vectors were asked for; set encoding = "float"',
+    "failing": "the server itself fails; see what it logs, or call again later",
     "foreign": "this is not how a server of embeddings answers; check url, which is taken as it"
     " is but for /embeddings at its end",
     "gateway": "what stands before the server has no answer from it; is the server running?",

@@ -20,10 +20,11 @@ from xlingual_adapters.embedders.sentence_transformers.batches import (
 from xlingual_adapters.embedders.sentence_transformers.loading import Loaded, load
 from xlingual_adapters.embedders.sentence_transformers.pool import Pool
 from xlingual_adapters.embedders.sentence_transformers.prompts import Role, prompts_of, task_of
-from xlingual_adapters.embedders.sentence_transformers.reading import Reader, read_limit
-from xlingual_qdrant.errors import InvalidInput, InvalidVectors, SettingsError
+from xlingual_adapters.embedders.sentence_transformers.reading import Reader, check_room, read_limit
+from xlingual_qdrant.errors import InvalidVectors, SettingsError
 from xlingual_qdrant.ports import Vectors
 from xlingual_qdrant.schema import PROBES, EmbedderFingerprint, round_probes
+from xlingual_qdrant.validation import check_texts
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -141,10 +142,7 @@ class SentenceTransformersEmbedder:
             self._pool.close()
 
     def _embed(self, role: Role, texts: Sequence[str]) -> Vectors:
-        if isinstance(texts, str):
-            raise InvalidInput(
-                "texts is a single str, whose letters would be embedded; give [text]"
-            )
+        check_texts(texts)
         vectors = np.empty((len(texts), self.dimension), dtype=np.float32)
         lengths = lengths_of(texts)
         order = longest_first(lengths)
@@ -210,6 +208,7 @@ def _shape(loaded: Loaded, settings: SentenceTransformersSettings) -> Shape:
     # A copy that is saved, after training perhaps, goes on reading what it reads here.
     loaded.model.prompts = {**loaded.model.prompts, **prompts}
     limit = read_limit(loaded.model, settings.model, settings.max_tokens)
+    check_room(loaded.model, settings.model, prompts, limit)
     dimension = _dimension(loaded)
     if settings.truncate_dim is not None and settings.truncate_dim > dimension:
         raise SettingsError(

@@ -85,7 +85,9 @@ def load(
         # library that is told to be offline may call out all the same.
         # The package does not have its part `constants` before somebody imports that.
         if offline or _imported("huggingface_hub.constants").HF_HUB_OFFLINE:
-            folder = _cached_or_refuse(model, revision)
+            folder = _cached_or_refuse(
+                model, revision, "offline = true" if offline else "HF_HUB_OFFLINE"
+            )
         else:
             folder = None if _answers(hub, model, revision) else _cached_instead(model, revision)
         offline = folder is not None
@@ -247,7 +249,7 @@ def _cached_any(model: str, revision: str | None) -> Path | None:
     return next((at for name in _candidates(model) if (at := _cached(name, revision))), None)
 
 
-def _cached_or_refuse(model: str, revision: str | None) -> Path:
+def _cached_or_refuse(model: str, revision: str | None, forbidden_by: str) -> Path:
     """Return the snapshot of a model in the hub's cache; raises SettingsError."""
     if found := _cached_any(model, revision):
         return found
@@ -261,7 +263,7 @@ def _cached_or_refuse(model: str, revision: str | None) -> Path:
             raise no_revision(name, revision, f" in the cache of this machine, which has {known}")
     full = _full_name(model)
     raise SettingsError(
-        f"model '{full}' is not in the cache of this machine ({_cache()}), and offline = true"
+        f"model '{full}' is not in the cache of this machine ({_cache()}), and {forbidden_by}"
         f" forbids to fetch it.{did_you_mean(full, cached_models())} Load it once with the"
         " network, or give a folder as the model"
     )

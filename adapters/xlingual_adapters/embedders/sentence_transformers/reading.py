@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from threading import Lock
 from typing import TYPE_CHECKING, Any, cast
 from unicodedata import normalize
@@ -11,6 +11,7 @@ from unicodedata import normalize
 import numpy as np
 from numpy.typing import NDArray
 
+from xlingual_adapters.embedders.sentence_transformers.prompts import Role
 from xlingual_qdrant.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -48,6 +49,23 @@ def read_limit(model: SentenceTransformer, name: str, wanted: int | None) -> int
     if limit != said:
         model.max_seq_length = int(limit)
     return int(limit)
+
+
+def check_room(
+    model: SentenceTransformer, name: str, prompts: Mapping[Role, str], limit: int | None
+) -> None:
+    """Raise SettingsError where prompts and the model's own marks leave no token for a text."""
+    tokenizer: Any = getattr(model[0], "tokenizer", None)
+    if limit is None or not callable(tokenizer) or not hasattr(tokenizer, "pad"):
+        return
+    for role, prompt in prompts.items():
+        taken = len(cast(Any, tokenizer(prompt, truncation=False, verbose=False))["input_ids"])
+        if taken >= limit:
+            before = f"the prompt {prompt[:40]!r} and the marks" if prompt else "the marks"
+            raise SettingsError(
+                f"max_tokens = {limit} leaves nothing of a {role}: {before} that {name} puts"
+                f" round each text take {taken} tokens; set a larger one"
+            )
 
 
 def _positions(model: SentenceTransformer) -> int | None:

@@ -24,6 +24,7 @@ from xlingual_adapters.embedders.static.pooling import Pool
 from xlingual_adapters.embedders.static.windows import check_unicode, windows
 from xlingual_qdrant.ports import Vectors
 from xlingual_qdrant.schema import PROBES, EmbedderFingerprint, round_probes
+from xlingual_qdrant.validation import check_texts
 
 BUNDLED = Path(__file__).with_name("bundled")
 """The folder of the model that ships with the library."""
@@ -106,6 +107,7 @@ class StaticEmbedder:
         Raises InvalidInput for a text that is not Unicode (half a surrogate pair), and
         UnreadableFile, with the first text, if a file of the model is damaged.
         """
+        check_texts(texts)
         vectors = np.empty((len(texts), self.dimension), dtype=np.float32)
         self._read.is_cut.clear()
         first = 0

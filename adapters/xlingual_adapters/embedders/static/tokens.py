@@ -24,6 +24,7 @@ from xlingual_adapters.embedders.static.windows import check_unicode, windows
 from xlingual_qdrant.errors import MissingExtra, SettingsError, UnreadableFile
 from xlingual_qdrant.ports import Vectors
 from xlingual_qdrant.schema import PROBES, EmbedderFingerprint, round_probes
+from xlingual_qdrant.validation import check_texts
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -145,6 +146,7 @@ class TokenEmbedder:
         Raises InvalidInput for a text that is not Unicode (half a surrogate pair), and
         UnreadableFile, with the first text, if a file of the model is damaged.
         """
+        check_texts(texts)
         vectors = np.empty((len(texts), self.dimension), dtype=np.float32)
         first = 0
         for window in windows(texts, self._model.longest, self._cut, size=WINDOW_TEXTS):

@@ -54,8 +54,6 @@ ROUNDS = 5
 BATCH = 32
 TEXTS = 512
 """Encoded in each round: some seconds for a small model on one core."""
-COPIES = 200
-"""Of the demonstration's texts, for the ingestion: enough to take longer than its beginning."""
 
 
 @dataclass
@@ -209,18 +207,24 @@ def ingesting(
     return median(found)
 
 
-def of_the_bundled_model(folder: Path) -> Iterator[Bar]:
+def paragraphs(data: Path | None) -> list[str]:
+    """Return texts of some hundred characters: of the evaluation folder, or made of the news."""
+    if data is None:
+        news = demo_texts()
+        return [" ".join(news[first : first + 8]) for first in range(0, len(news), 8)]
+    with gzip.open(data / "xquad" / "paragraphs.tsv.gz", "rt", encoding="utf-8") as lines:
+        table = csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE)
+        return [row["text"] for row in table]
+
+
+def of_the_bundled_model(folder: Path, data: Path | None) -> Iterator[Bar]:
     """Yield its rates for sentences and for paragraphs: it is so quick that each line counts."""
     embedder = load_embedder("bundled")
-    news = demo_texts()
-    sentences = [f"{text} {i}" for i in range(COPIES) for text in news]
-    width = len(news) // 4
-    paragraphs = [
-        f"{i} {' '.join(news[first : first + width])}"
-        for i in range(4 * COPIES)
-        for first in range(0, len(news), width)
-    ]
-    for name, texts in (("sentences", sentences), ("paragraphs", paragraphs)):
+    for name, some, count in (
+        ("sentences", demo_texts(), 20_000),
+        ("paragraphs", paragraphs(data), 20_000),
+    ):
+        texts = [f"{i} {some[i % len(some)]}" for i in range(count)]
         rate = len(texts) / timed(embedder.embed_documents, texts)[0]
         characters = sum(map(len, texts)) / len(texts)
         share = ingesting(embedder, texts, embedder.embed_documents, folder / name)
@@ -228,7 +232,9 @@ def of_the_bundled_model(folder: Path) -> Iterator[Bar]:
         yield Bar(f"ingestion / bare encoding, bundled model, {name}", share, least=0.7)
 
 
-def bars(made: list[Row], folder: str, texts: Sequence[str], kept: Path) -> Iterator[Bar]:
+def bars(
+    made: list[Row], folder: str, texts: Sequence[str], kept: Path, data: Path | None
+) -> Iterator[Bar]:
     """Yield the figures that have a bar."""
     for row in made:
         if row.candidate.precision == "fp32":
@@ -250,7 +256,7 @@ def bars(made: list[Row], folder: str, texts: Sequence[str], kept: Path) -> Iter
     )
     yield Bar("auto: seconds to choose, the first time", first_s)
     yield Bar("auto: seconds afterwards", again_s)
-    yield from of_the_bundled_model(kept)
+    yield from of_the_bundled_model(kept, data)
     embedder = SentenceTransformersEmbedder.open(
         SentenceTransformersSettings(model=folder, device="cpu", batch_size=BATCH)
     )
@@ -287,7 +293,7 @@ def main(model: str | None, data: Path | None, threads: int, count: int) -> None
             *table(made, count),
         ]
         click.echo("\n".join(head), err=True)
-        report("embedders", head, bars(made, folder, texts, Path(kept)))
+        report("embedders", head, bars(made, folder, texts, Path(kept), data))
 
 
 if __name__ == "__main__":

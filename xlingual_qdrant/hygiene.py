@@ -10,7 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Literal, TypeAlias
-from unicodedata import is_normalized, normalize
+from unicodedata import normalize
 
 from xlingual_qdrant.errors import MissingExtra
 
@@ -138,7 +138,4 @@ def composed(texts: Sequence[str]) -> list[str]:
     A letter with its accent as one code point or as two is the same letter, but not the same
     token (Unicode Standard Annex 15).
     """
-    return [
-        text if text.isascii() or is_normalized("NFC", text) else normalize("NFC", text)
-        for text in texts
-    ]
+    return [text if text.isascii() else normalize("NFC", text) for text in texts]

@@ -160,7 +160,11 @@ class StaticEmbedder:
         if min(lengths) > 0 and max(lengths) <= self.config.max_tokens:
             return pieces
         unknown = [self.config.unknown_piece]
-        return [some[: self.config.max_tokens] or unknown for some in pieces]
+        most = self.config.max_tokens
+        return [
+            some if 0 < length <= most else some[:most] or unknown
+            for some, length in zip(pieces, lengths, strict=True)
+        ]
 
     def _encode(self, texts: list[str], first: int) -> list[list[int]]:
         """Return all pieces of each text; `first` numbers the texts in a message."""

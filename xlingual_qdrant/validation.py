@@ -66,6 +66,17 @@ def check_texts(texts: Sequence[str]) -> None:
             )
 
 
+def check_unicode(text: str, number: int) -> None:
+    """Raise InvalidInput, naming the text by its number, if it has half a surrogate pair."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as exc:
+        raise InvalidInput(
+            f"text {number} has half a surrogate pair, U+{ord(text[exc.start]):04X}, at character"
+            f" {exc.start}; decode it properly, or replace it by U+FFFD"
+        ) from None
+
+
 def check_id(value: object) -> str:
     """Return an id as a string, "" if one is to be made; raises InvalidDocument."""
     if value is None or value == "":

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from xlingual_adapters.embedders.fastembed.loading import TextEmbedding, load
 from xlingual_adapters.embedders.fastembed.prompts import prompts_of
 from xlingual_adapters.embedders.fastembed.settings import FastembedSettings
-from xlingual_qdrant.errors import InvalidInput, InvalidVectors
+from xlingual_qdrant.errors import InvalidVectors
 from xlingual_qdrant.ports import Vectors
 from xlingual_qdrant.schema import PROBES, EmbedderFingerprint, round_probes
-from xlingual_qdrant.validation import check_texts
+from xlingual_qdrant.validation import check_texts, check_unicode
 
 
 class _Loaded(NamedTuple):
@@ -87,7 +87,7 @@ class FastembedEmbedder:
             return cut
         prompt = self.prompts.get("document", "")
         for i, text in enumerate(texts):
-            _check(text, i)
+            check_unicode(text, i)
             # One by one, because a batch would be filled up to its longest text.
             encoding = loaded.tokenizer.encode(
                 prompt + text, add_special_tokens=loaded.adds_special_tokens
@@ -107,7 +107,7 @@ class FastembedEmbedder:
         if not len(texts):
             return np.empty((0, self.dimension), dtype=np.float32)
         for number, text in enumerate(texts):
-            _check(text, number)
+            check_unicode(text, number)
         prompt = self.prompts.get(role, "")
         # Texts of one length together: a batch is filled up to its longest.
         order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
@@ -147,13 +147,3 @@ def _opened(model: TextEmbedding) -> _Loaded:
         # The cache keeps each revision in a folder that is called like it.
         revision=folder.name[:12] if folder.parent.name == "snapshots" else "",
     )
-
-
-def _check(text: str, number: int) -> None:
-    try:
-        text.encode()
-    except UnicodeEncodeError as exc:
-        raise InvalidInput(
-            f"text {number} has half a surrogate pair, U+{ord(text[exc.start]):04X}, at character"
-            f" {exc.start}; decode it properly, or replace it by U+FFFD"
-        ) from None

@@ -19,11 +19,11 @@ from xlingual_adapters.embedders.openai.client import Connection, Role
 from xlingual_adapters.embedders.openai.faults import Failed
 from xlingual_adapters.embedders.openai.lengths import Cut, cut
 from xlingual_adapters.embedders.openai.settings import OpenAISettings
-from xlingual_qdrant.errors import InvalidInput, InvalidVectors, TextTooLong
+from xlingual_qdrant.errors import InvalidVectors, TextTooLong
 from xlingual_qdrant.ports import Vectors
 from xlingual_qdrant.schema import PROBES, EmbedderFingerprint, round_probes
 from xlingual_qdrant.servers import Waiting
-from xlingual_qdrant.validation import check_texts
+from xlingual_qdrant.validation import check_texts, check_unicode
 
 _log = logging.getLogger(__name__)
 
@@ -153,7 +153,7 @@ class OpenAIEmbedder:
         check_texts(texts)
         for number, text in enumerate(texts):
             if not text.isascii():
-                _check(text, number)
+                check_unicode(text, number)
         as_sent = enumerate(self._as_sent(texts, role))
         sent = {number: each for number, each in as_sent if not each.text.isspace() and each.text}
         parts = list(self._parts(sent, role))
@@ -271,13 +271,3 @@ class OpenAIEmbedder:
                 f" now of {vectors.shape[1]}; is there another model behind it?"
             )
         return unit_rows(vectors, request, settings.where)
-
-
-def _check(text: str, number: int) -> None:
-    try:
-        text.encode()
-    except UnicodeEncodeError as exc:
-        raise InvalidInput(
-            f"text {number} has half a surrogate pair, U+{ord(text[exc.start]):04X}, at character"
-            f" {exc.start}; decode it properly, or replace it by U+FFFD"
-        ) from None

@@ -22,8 +22,8 @@ from xlingual_adapters.embedders.sentence_transformers.faults import (
     allocation_errors,
     is_out_of_memory,
 )
-from xlingual_qdrant.errors import InvalidInput
 from xlingual_qdrant.ports import Vectors
+from xlingual_qdrant.validation import check_texts, check_unicode
 
 Lengths = NDArray[np.int64]
 """Shape (n,): bytes of UTF-8, which follow the number of tokens in all scripts; characters do
@@ -32,19 +32,11 @@ not, for a Chinese one is a token and a Latin one a quarter of it."""
 
 def lengths_of(texts: Sequence[str]) -> Lengths:
     """Return the length of each text; raises InvalidInput for what is no text, or no Unicode."""
+    check_texts(texts)
     lengths = np.empty(len(texts), dtype=np.int64)
     for i, text in enumerate(texts):
-        if not isinstance(text, str):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise InvalidInput(
-                f"text {i} is of type {type(text).__name__}; give a str for each text"
-            )
-        try:
-            lengths[i] = len(text) if text.isascii() else len(text.encode())
-        except UnicodeEncodeError as exc:
-            raise InvalidInput(
-                f"text {i} has half a surrogate pair, U+{ord(text[exc.start]):04X}, at character"
-                f" {exc.start}; decode it properly, or replace it by U+FFFD"
-            ) from None
+        check_unicode(text, i)
+        lengths[i] = len(text) if text.isascii() else len(text.encode())
     return lengths
 
 

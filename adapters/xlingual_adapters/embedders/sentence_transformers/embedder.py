@@ -24,7 +24,6 @@ from xlingual_adapters.embedders.sentence_transformers.reading import Reader, ch
 from xlingual_qdrant.errors import InvalidVectors, SettingsError
 from xlingual_qdrant.ports import Vectors
 from xlingual_qdrant.schema import PROBES, EmbedderFingerprint, round_probes
-from xlingual_qdrant.validation import check_texts
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -142,7 +141,6 @@ class SentenceTransformersEmbedder:
             self._pool.close()
 
     def _embed(self, role: Role, texts: Sequence[str]) -> Vectors:
-        check_texts(texts)
         vectors = np.empty((len(texts), self.dimension), dtype=np.float32)
         lengths = lengths_of(texts)
         order = longest_first(lengths)

@@ -21,10 +21,10 @@ from xlingual_adapters.embedders.static.format import (
     read_vocabulary,
 )
 from xlingual_adapters.embedders.static.pooling import Pool
-from xlingual_adapters.embedders.static.windows import check_unicode, windows
+from xlingual_adapters.embedders.static.windows import windows
 from xlingual_qdrant.ports import Vectors
 from xlingual_qdrant.schema import PROBES, EmbedderFingerprint, round_probes
-from xlingual_qdrant.validation import check_texts
+from xlingual_qdrant.validation import check_texts, check_unicode
 
 BUNDLED = Path(__file__).with_name("bundled")
 """The folder of the model that ships with the library."""

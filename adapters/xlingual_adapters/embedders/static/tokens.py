@@ -20,11 +20,11 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from xlingual_adapters.embedders.static.folders import TokenTable, read_token_table
 from xlingual_adapters.embedders.static.pooling import Pool, RowsAreNotFinite
 from xlingual_adapters.embedders.static.tensors import sampled_checksum
-from xlingual_adapters.embedders.static.windows import check_unicode, windows
+from xlingual_adapters.embedders.static.windows import windows
 from xlingual_qdrant.errors import MissingExtra, SettingsError, UnreadableFile
 from xlingual_qdrant.ports import Vectors
 from xlingual_qdrant.schema import PROBES, EmbedderFingerprint, round_probes
-from xlingual_qdrant.validation import check_texts
+from xlingual_qdrant.validation import check_texts, check_unicode
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from xlingual_qdrant.errors import InvalidInput
-
 WINDOW_TEXTS = 8_192  # texts held as lists of pieces at once
 WINDOW_CHARACTERS = 1_000_000  # and their characters, so that long texts stay cheap too
 
@@ -44,14 +42,3 @@ def _smaller(
             window, characters = [], 0
     if window:
         yield window
-
-
-def check_unicode(text: str, number: int) -> None:
-    """Raise InvalidInput, naming the text by its number, if it has half a surrogate pair."""
-    try:
-        text.encode()
-    except UnicodeEncodeError as exc:
-        raise InvalidInput(
-            f"text {number} has half a surrogate pair, U+{ord(text[exc.start]):04X}, at character"
-            f" {exc.start}; decode it properly, or replace it by U+FFFD"
-        ) from None

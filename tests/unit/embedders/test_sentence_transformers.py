@@ -332,3 +332,18 @@ def test_naming_the_adapter_imports_nothing_heavy() -> None:
 def test_probes_are_embedded_as_documents(embedder: SentenceTransformersEmbedder) -> None:
     probes = np.array(embedder.fingerprint.probes)
     assert np.allclose(probes, embedder.embed_documents(PROBES), atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("given", "backend"),
+    [
+        ({}, "torch"),
+        ({"precision": "auto"}, "auto"),
+        ({"precision": "auto", "backend": "torch"}, "torch"),
+        ({"precision": "bf16"}, "torch"),
+    ],
+)
+def test_an_open_precision_opens_the_backend_unless_one_is_named(
+    given: dict[str, str], backend: str
+) -> None:
+    assert SentenceTransformersSettings.model_validate({"model": "m", **given}).backend == backend

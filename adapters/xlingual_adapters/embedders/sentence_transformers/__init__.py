@@ -7,9 +7,9 @@ where neither torch nor sentence-transformers is installed.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, cast
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
 
 from xlingual_adapters.embedders.sentence_transformers.embedder import SentenceTransformersEmbedder
 from xlingual_adapters.embedders.sentence_transformers.prompts import Role
@@ -42,6 +42,7 @@ class SentenceTransformersSettings(BaseModel):
     """What computes the vectors; "auto" measures what is installed. torch and fp32 are the
     defaults because they give every machine the same vectors."""
     precision: Precision = "fp32"
+    """"auto" takes the fastest that is near enough, of all backends unless one is named."""
     min_cosine: float = Field(default=0.999, ge=0, le=1)
     """How near "auto" has to stay to the vectors of torch and fp32."""
     exported: Path | None = None
@@ -56,6 +57,16 @@ class SentenceTransformersSettings(BaseModel):
     """Texts that go through the model at once, as long as the memory takes them."""
     processes: PositiveInt = 1
     """So many processes with the model each."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _all_backends_where_precision_is_open(cls, given: object) -> object:
+        if not isinstance(given, dict):
+            return given
+        values = cast("dict[str, object]", given)
+        if values.get("precision") == "auto" and "backend" not in values:
+            return {**values, "backend": "auto"}
+        return values
 
 
 def _open(settings: SentenceTransformersSettings) -> SentenceTransformersEmbedder:

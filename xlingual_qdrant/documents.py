@@ -80,12 +80,14 @@ def content_hash(document: Document) -> bytes:
     A detected language does not count, so that a document can be recognised as
     unchanged before its language is detected again. It is computed once for each object.
     """
-    if document._hash is None:  # pyright: ignore[reportPrivateUsage]
+    known = document._hash  # pyright: ignore[reportPrivateUsage]
+    if known is None:
         texts = (document.text, document.declared_lang, metadata_json(document.metadata))
         parts = [text.encode() for text in texts]
         framed = b"".join(len(part).to_bytes(8, "little") + part for part in parts)
-        object.__setattr__(document, "_hash", blake2b(framed, digest_size=16).digest())
-    return document._hash or b""  # pyright: ignore[reportPrivateUsage]
+        known = blake2b(framed, digest_size=16).digest()
+        object.__setattr__(document, "_hash", known)
+    return known
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""What adapters of servers share: when a request is made again, and what stays on this computer."""
+"""What adapters of servers share: addresses, when a request is made again, what stays here."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from ipaddress import ip_address
 from typing import NamedTuple, TypeVar
+from urllib.parse import SplitResult, urlsplit
 
 T = TypeVar("T")
 
@@ -88,6 +89,21 @@ def retry_after_s(header: str) -> float | None:
         return None
     # A date without a zone is one of Greenwich, as all dates of HTTP are.
     return max(0.0, (moment.replace(tzinfo=UTC) - datetime.now(UTC)).total_seconds())
+
+
+def http_url(url: str, *, like: str) -> SplitResult:
+    """Return the parts of a server's address; raises ValueError without repeating it.
+
+    like: an example for the message.
+    """
+    try:
+        parts = urlsplit(url)
+        port_is_fine = parts.port is None or parts.port > 0
+    except ValueError:
+        parts, port_is_fine = urlsplit(""), False
+    if parts.scheme not in ("http", "https") or not parts.hostname or not port_is_fine:
+        raise ValueError(f"url has to be like {like}")
+    return parts
 
 
 def is_loopback(host: str) -> bool:

@@ -330,11 +330,10 @@ def write(stored: StoredCollection, embedded: Embedded, replaced: Sequence[str])
     """
     if not embedded.rows:
         return WriteReceipt(0, 0)
-    known = chunks.has_chunks(stored)
-    if embedded.chunks and not known:
-        stored.write_state(chunks.STATE, b"1")
-    if known and replaced:
+    if replaced and chunks.has_chunks(stored):
         stored.delete(chunks.chunk_ids(stored, replaced))
+    if embedded.chunks and not chunks.has_chunks(stored):
+        stored.write_state(chunks.STATE, b"1")
     count = len(embedded.rows) - embedded.chunks
     if embedded.chunks:
         # Before the documents: one that is there counts as done, also after an interruption.
@@ -369,6 +368,8 @@ def query_vectors(
     if len(texts) < len(items) or not items:
         return unit_rows(items, schema.dimension)
     ready = embedder_of(schema, embedder, "vectors instead of texts")
+    # In this order, because an embedder may remember the lengths of what it has just read.
+    vectors = ready.embed_queries(texts)
     cut = ready.truncated(texts)
     if cut.any():
         warnings.warn(
@@ -378,7 +379,7 @@ def query_vectors(
             TextTruncated,
             stacklevel=3,
         )
-    return ready.embed_queries(texts)
+    return vectors
 
 
 def _checked_query(text: str) -> str:

@@ -20,7 +20,7 @@ from pydantic import (
 )
 
 from xlingual_qdrant.errors import SettingsError
-from xlingual_qdrant.servers import is_loopback
+from xlingual_qdrant.servers import http_url, is_loopback
 
 OPENAI_URL = "https://api.openai.com/v1"
 
@@ -188,13 +188,7 @@ class OpenAISettings(BaseModel):
 
 def split_url(url: str) -> SplitResult:
     """Return the parts of a server's address; raises ValueError without repeating it."""
-    try:
-        parts = urlsplit(url)
-        port_is_fine = parts.port is None or parts.port > 0
-    except ValueError:
-        parts, port_is_fine = urlsplit(""), False
-    if parts.scheme not in ("http", "https") or not parts.hostname or not port_is_fine:
-        raise ValueError("url has to be like https://api.openai.com/v1")
+    parts = http_url(url, like="https://api.openai.com/v1")
     if parts.username is not None or parts.password is not None:
         raise ValueError("url takes no user and password; a key belongs into api_key or headers")
     names = [part.partition("=")[0].lower() for part in parts.query.split("&")]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Literal, Self
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult
 
 from pydantic import (
     BaseModel,
@@ -18,7 +18,7 @@ from pydantic import (
 )
 
 from xlingual_adapters.stores.qdrant.adoption import Adoption
-from xlingual_qdrant.servers import is_loopback
+from xlingual_qdrant.servers import http_url, is_loopback
 
 DEFAULT_PORT = 6333
 
@@ -132,11 +132,4 @@ class QdrantSettings(BaseModel):
 
 def split_url(url: str) -> SplitResult:
     """Return the parts of a server's address; raises ValueError without repeating it."""
-    try:
-        parts = urlsplit(url)
-        port_is_fine = parts.port is None or parts.port > 0
-    except ValueError:
-        parts, port_is_fine = urlsplit(""), False
-    if parts.scheme not in ("http", "https") or not parts.hostname or not port_is_fine:
-        raise ValueError("url has to be like https://qdrant.example.com:6333")
-    return parts
+    return http_url(url, like="https://qdrant.example.com:6333")

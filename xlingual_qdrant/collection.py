@@ -39,6 +39,7 @@ from xlingual_qdrant.opening import open_or_create
 from xlingual_qdrant.ports import (
     Embedder,
     LanguageDetector,
+    ScanBatch,
     Store,
     StoredCollection,
     Vectors,
@@ -472,16 +473,31 @@ class Collection:
 
         with_vectors: return pairs of document and vector, shape (dimension,).
         """
-        condition = self._documents_only(_condition(where, langs))
-        batches = self.stored.scan(condition, with_vectors=with_vectors)
+        found = self.batches(langs=langs, where=where, with_vectors=with_vectors)
         if not with_vectors:
-            return (document for batch in batches for document in batch.documents)
+            return (document for batch in found for document in batch.documents)
         return (
             (document, vector)
-            for batch in batches
+            for batch in found
             if batch.vectors is not None
             for document, vector in zip(batch.documents, batch.vectors, strict=True)
         )
+
+    def batches(
+        self,
+        *,
+        langs: Langs | None = None,
+        where: Filter | str | None = None,
+        with_vectors: bool = False,
+        size: int = 1000,
+        after: str | None = None,
+    ) -> Iterator[ScanBatch]:
+        """Return what `documents` does, `size` documents at once, for work on whole arrays.
+
+        after: begin behind the document with this id, in the order of the store.
+        """
+        condition = self._documents_only(_condition(where, langs))
+        return self.stored.scan(condition, with_vectors=with_vectors, batch=size, after=after)
 
     def count(self, *, langs: Langs | None = None, where: Filter | str | None = None) -> int:
         """Return how many documents match; all without a condition."""

@@ -1,0 +1,131 @@
+"""What a score means between two languages: thresholds and probabilities, kept as state.
+
+`queries/calibrating.py` learns them; search, pair scores, duplicates and mining read them here.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Literal, Self, TypeAlias, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from xlingual_qdrant.errors import UsageError
+from xlingual_qdrant.ports import StoredCollection
+
+Measure: TypeAlias = Literal["cosine", "margin"]
+"""What is compared with a threshold: the cosine of two texts, or their ratio margin."""
+MEASURES: tuple[Measure, ...] = get_args(Measure)
+
+STATE = "calibration"
+"""The key under which a collection keeps its calibration."""
+FORMAT_VERSION = 1
+ANY = "*"
+"""The key of the cut for pairs of languages that have none of their own."""
+
+
+class Cut(BaseModel):
+    """Where two texts of two languages count as the same, and how likely they are at a score.
+
+    threshold: the least score of a pair that counts. slope, offset: the probability at a score
+    is 1 / (1 + exp(-(slope * score + offset))). pairs: how many were learned from. method: from
+    "labels", or "unlabelled" texts. f1: what the threshold reached on pairs that it was not
+    learned from, 0 to 1; None if that is not known.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    threshold: float
+    slope: float
+    offset: float
+    pairs: int = Field(ge=0)
+    method: Literal["labels", "unlabelled"]
+    f1: float | None = None
+
+    def probability(self, scores: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return how likely pairs with these scores are the same; shapes are equal, 0 to 1."""
+        scaled = np.clip(self.slope * scores.astype(np.float64) + self.offset, -60, 60)
+        return (1 / (1 + np.exp(-scaled))).astype(np.float32)
+
+
+class Calibration(BaseModel):
+    """The cuts of an embedder, for each measure by pair of languages.
+
+    embedder: the name of the fingerprint that they were learned with; another embedder's scores
+    mean other things. cuts: keys are `pair_key`s, or `ANY`.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    version: int = FORMAT_VERSION
+    embedder: str
+    cuts: Mapping[Measure, Mapping[str, Cut]]
+
+    def cut(self, measure: Measure, one: str, other: str) -> Cut | None:
+        """Return what holds for two tags: of them, of their base languages, or of any pair."""
+        known = self.cuts.get(measure, {})
+        for key in (pair_key(one, other), pair_key(_base(one), _base(other)), ANY):
+            if key in known:
+                return known[key]
+        return None
+
+    def to_bytes(self) -> bytes:
+        """Return what is kept as state."""
+        return self.model_dump_json(exclude_none=True).encode()
+
+    @classmethod
+    def from_bytes(cls, kept: bytes) -> Self:
+        """Read what `to_bytes` wrote; raises UsageError if it is something else."""
+        try:
+            found = cls.model_validate_json(kept)
+        except ValidationError as exc:
+            raise UsageError(
+                "the calibration cannot be read; `xlingual calibrate` makes a new one:"
+                f" {exc.errors()[0]['msg']}"
+            ) from None
+        if found.version > FORMAT_VERSION:
+            raise UsageError(
+                f"the calibration has format {found.version}, this version reads up to"
+                f" {FORMAT_VERSION}; upgrade xlingual-qdrant, or calibrate again"
+            )
+        return found
+
+
+def pair_key(one: str, other: str) -> str:
+    """Return the key of two tags, in whatever order they are given: `de|en`."""
+    return "|".join(sorted((one, other)))
+
+
+def read_calibration(stored: StoredCollection) -> Calibration | None:
+    """Return what the collection keeps; None if it was never calibrated, or for another embedder.
+
+    Raises UsageError if what is kept cannot be read.
+    """
+    kept = stored.read_state(STATE)
+    if kept is None:
+        return None
+    found = Calibration.from_bytes(kept)
+    return found if found.embedder == embedder_name(stored) else None
+
+
+def write_calibration(stored: StoredCollection, calibration: Calibration | None) -> None:
+    """Keep a calibration with the collection; None forgets it."""
+    stored.write_state(STATE, None if calibration is None else calibration.to_bytes())
+
+
+def embedder_name(stored: StoredCollection) -> str:
+    """Return what a calibration calls the embedder of a collection."""
+    known = stored.schema.embedder
+    return f"vectors of {stored.schema.dimension} dimensions" if known is None else str(known)
+
+
+def logit(probability: float) -> float:
+    """Return the log odds of a probability strictly between 0 and 1."""
+    return math.log(probability / (1 - probability))
+
+
+def _base(tag: str) -> str:
+    return tag.partition("-")[0]

@@ -1,0 +1,1 @@
+"""Questions to texts in many languages, one room for each kind of question."""

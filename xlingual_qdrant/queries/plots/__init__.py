@@ -1,0 +1,1 @@
+"""Pictures of figures; matplotlib draws them, from the extra `plots`."""

@@ -47,7 +47,7 @@ class Checkpoint:
         file = self._file(self._folder, step)
         begun = file.with_suffix(".part")
         with begun.open("wb") as out:
-            np.savez(out, **arrays)
+            np.savez(out, **arrays)  # pyright: ignore[reportArgumentType]
         begun.replace(file)
 
     def finish(self) -> None:

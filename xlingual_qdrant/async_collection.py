@@ -20,19 +20,13 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from itertools import islice
 from types import TracebackType
-from typing import Any, Generic, Literal, Self, TypeVar, overload
+from typing import Any, Concatenate, Generic, Literal, ParamSpec, Self, TypeVar, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from xlingual_qdrant.collection import (
-    BATCH,
-    Collection,
-    Langs,
-    added_in_batches,
-    checked_count,
-    warn_about,
-)
+from xlingual_qdrant.asking import Langs, MinScore, checked_count
+from xlingual_qdrant.collection import BATCH, Collection, added_in_batches, warn_about
 from xlingual_qdrant.documents import (
     CollectionInfo,
     Document,
@@ -43,13 +37,16 @@ from xlingual_qdrant.documents import (
 )
 from xlingual_qdrant.errors import UsageError
 from xlingual_qdrant.filters import Filter
-from xlingual_qdrant.ports import Embedder, Store, Vectors
+from xlingual_qdrant.ports import Embedder, ScanBatch, Store, Vectors
+from xlingual_qdrant.ranking import Prefer, Rescore
 from xlingual_qdrant.schema import CollectionSchema, Comparison
 from xlingual_qdrant.settings import SettingsLike
+from xlingual_qdrant.statistics import StatisticsInfo
 from xlingual_qdrant.threads import Threads, for_thread
 from xlingual_qdrant.writing import DocumentLike, IfExists, Prepared
 
 T = TypeVar("T")
+P = ParamSpec("P")
 AsyncCollectionT = TypeVar("AsyncCollectionT", bound="AsyncCollection")
 
 MAX_CONCURRENCY = 16
@@ -237,11 +234,18 @@ class AsyncCollection:
         self,
         query: str | ArrayLike,
         *,
-        k: int = 10,
+        k: int | None = None,
         langs: Langs | None = None,
         where: Filter | str | None = None,
-        min_score: float | None = None,
+        min_score: MinScore | None = None,
         exact: bool = False,
+        lang: str | None = None,
+        prefer: Prefer | None = None,
+        rescore: Rescore | None = None,
+        per_language: int | None = None,
+        balance: bool = False,
+        diversity: float | None = None,
+        explain: bool = False,
     ) -> list[Hit]:
         """Return the documents nearest in meaning, best first."""
         return await self._threads.call(
@@ -252,17 +256,31 @@ class AsyncCollection:
             where=where,
             min_score=min_score,
             exact=exact,
+            lang=lang,
+            prefer=prefer,
+            rescore=rescore,
+            per_language=per_language,
+            balance=balance,
+            diversity=diversity,
+            explain=explain,
         )
 
     async def search_many(
         self,
         queries: Iterable[str] | Iterable[ArrayLike],
         *,
-        k: int = 10,
+        k: int | None = None,
         langs: Langs | None = None,
         where: Filter | str | None = None,
-        min_score: float | None = None,
+        min_score: MinScore | None = None,
         exact: bool = False,
+        lang: str | Sequence[str] | None = None,
+        prefer: Prefer | None = None,
+        rescore: Rescore | None = None,
+        per_language: int | None = None,
+        balance: bool = False,
+        diversity: float | None = None,
+        explain: bool = False,
     ) -> list[list[Hit]]:
         """Return the hits of each query, as `search` does, faster than one by one."""
         return await self._threads.call(
@@ -273,6 +291,13 @@ class AsyncCollection:
             where=where,
             min_score=min_score,
             exact=exact,
+            lang=lang,
+            prefer=prefer,
+            rescore=rescore,
+            per_language=per_language,
+            balance=balance,
+            diversity=diversity,
+            explain=explain,
         )
 
     async def search_by_language(
@@ -282,8 +307,12 @@ class AsyncCollection:
         k: int = 3,
         langs: Langs | None = None,
         where: Filter | str | None = None,
-        min_score: float | None = None,
+        min_score: MinScore | None = None,
         exact: bool = False,
+        lang: str | None = None,
+        prefer: Prefer | None = None,
+        rescore: Rescore | None = None,
+        explain: bool = False,
     ) -> dict[str, list[Hit]]:
         """Return the nearest documents of each language, the language of the nearest one first."""
         return await self._threads.call(
@@ -294,7 +323,41 @@ class AsyncCollection:
             where=where,
             min_score=min_score,
             exact=exact,
+            lang=lang,
+            prefer=prefer,
+            rescore=rescore,
+            explain=explain,
         )
+
+    async def learn_queries(
+        self,
+        queries: Iterable[str] | Iterable[ArrayLike],
+        *,
+        lang: str | Sequence[str] | None = None,
+    ) -> StatisticsInfo:
+        """Learn what is asked here, so that corrected searches get better."""
+        return await self._threads.call(self.collection.learn_queries, queries, lang=lang)
+
+    async def forget_queries(self) -> None:
+        """Forget what was learned from queries."""
+        await self._threads.call(self.collection.forget_queries)
+
+    async def statistics(self) -> StatisticsInfo:
+        """Return what corrected searches rest on."""
+        return await self._threads.call(self.collection.statistics)
+
+    async def recompute_statistics(self) -> StatisticsInfo:
+        """Sample the documents again."""
+        return await self._threads.call(self.collection.recompute_statistics)
+
+    async def run(
+        self, function: Callable[Concatenate[Collection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Call a function of `queries`, or one's own, with the collection, in a thread.
+
+        `await tickets.run(find_duplicates, langs=["de"])` is `find_duplicates(tickets, ...)`.
+        """
+        return await self._threads.call(partial(function, self.collection, *args, **kwargs))
 
     # ------------------------------------------------------------ reading
 
@@ -345,6 +408,28 @@ class AsyncCollection:
         while some := await self._threads.call(lambda: list(islice(remaining, READ_AHEAD))):
             for each in some:
                 yield each
+
+    async def batches(
+        self,
+        *,
+        langs: Langs | None = None,
+        where: Filter | str | None = None,
+        with_vectors: bool = False,
+        size: int = 1000,
+        after: str | None = None,
+    ) -> AsyncGenerator[ScanBatch, None]:
+        """Yield what `documents` does, `size` documents at once."""
+        found = partial(
+            self.collection.batches,
+            langs=langs,
+            where=where,
+            with_vectors=with_vectors,
+            size=size,
+            after=after,
+        )
+        remaining = await self._threads.call(found)
+        while (batch := await self._threads.call(lambda: next(remaining, None))) is not None:
+            yield batch
 
     async def count(self, *, langs: Langs | None = None, where: Filter | str | None = None) -> int:
         """Return how many documents match; all without a condition."""

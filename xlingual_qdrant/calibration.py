@@ -6,14 +6,18 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Mapping
+from functools import cache
+from importlib.resources import files
 from typing import Literal, Self, TypeAlias, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from xlingual_qdrant.errors import UsageError
+from xlingual_qdrant.errors import CalibrationUnused, UsageError
+from xlingual_qdrant.languages import UNDETERMINED
 from xlingual_qdrant.ports import StoredCollection
 
 Measure: TypeAlias = Literal["cosine", "margin"]
@@ -22,9 +26,13 @@ MEASURES: tuple[Measure, ...] = get_args(Measure)
 
 STATE = "calibration"
 """The key under which a collection keeps its calibration."""
+SHIPPED = "calibrations/static-256.json"
+"""What ships for the bundled model; its README says what it was learned from."""
 FORMAT_VERSION = 1
 ANY = "*"
 """The key of the cut for pairs of languages that have none of their own."""
+SAME = "="
+"""The key of the cut for two texts of one language, where that language has none of its own."""
 
 
 class Cut(BaseModel):
@@ -51,11 +59,26 @@ class Cut(BaseModel):
         return (1 / (1 + np.exp(-scaled))).astype(np.float32)
 
 
+class Bin(BaseModel):
+    """Pairs of about the same probability, and how many of them are the same.
+
+    They are pairs that the cuts were not learned from. pairs: how many. predicted: mean of their
+    probabilities. observed: share of those that are the same.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    pairs: float
+    predicted: float
+    observed: float
+
+
 class Calibration(BaseModel):
     """The cuts of an embedder, for each measure by pair of languages.
 
     embedder: the name of the fingerprint that they were learned with; another embedder's scores
-    mean other things. cuts: keys are `pair_key`s, or `ANY`.
+    mean other things. cuts: keys are `pair_key`s, `SAME`, `ANY`. reliability: whether probabilities
+    hold, for each measure that was learned from labels. source: what it was learned from.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -63,14 +86,17 @@ class Calibration(BaseModel):
     version: int = FORMAT_VERSION
     embedder: str
     cuts: Mapping[Measure, Mapping[str, Cut]]
+    reliability: Mapping[Measure, tuple[Bin, ...]] = {}
+    source: str = ""
 
     def cut(self, measure: Measure, one: str, other: str) -> Cut | None:
         """Return what holds for two tags: of them, of their base languages, or of any pair."""
         known = self.cuts.get(measure, {})
-        for key in (pair_key(one, other), pair_key(_base(one), _base(other)), ANY):
-            if key in known:
-                return known[key]
-        return None
+        bases = _base(one), _base(other)
+        keys = [pair_key(one, other), pair_key(*bases)]
+        if bases[0] == bases[1] != UNDETERMINED:
+            keys.append(SAME)
+        return next((known[key] for key in (*keys, ANY) if key in known), None)
 
     def to_bytes(self) -> bytes:
         """Return what is kept as state."""
@@ -114,6 +140,40 @@ def read_calibration(stored: StoredCollection) -> Calibration | None:
 def write_calibration(stored: StoredCollection, calibration: Calibration | None) -> None:
     """Keep a calibration with the collection; None forgets it."""
     stored.write_state(STATE, None if calibration is None else calibration.to_bytes())
+
+
+def calibration_of(stored: StoredCollection) -> Calibration | None:
+    """Return what holds for a collection: its own calibration, else the one that ships.
+
+    The latter is for the bundled model only. Warns (CalibrationUnused) of one that is kept but was
+    learned with another embedder. Raises UsageError if what is kept cannot be read.
+    """
+    name = embedder_name(stored)
+    kept = stored.read_state(STATE)
+    if kept is not None:
+        found = Calibration.from_bytes(kept)
+        if found.embedder == name:
+            return found
+        warnings.warn(
+            f"collection '{stored.schema.name}' keeps a calibration of {found.embedder}, which says"
+            f" nothing about the scores of {name}, and is not used; `xlingual calibrate` makes a"
+            " new one",
+            CalibrationUnused,
+            stacklevel=2,
+        )
+    return shipped_calibration(name)
+
+
+def shipped_calibration(embedder: str) -> Calibration | None:
+    """Return the calibration that ships for an embedder, named as its fingerprint; None if none."""
+    shipped = _shipped()
+    return shipped if shipped is not None and shipped.embedder == embedder else None
+
+
+@cache
+def _shipped() -> Calibration | None:
+    file = files("xlingual_qdrant").joinpath(SHIPPED)
+    return Calibration.from_bytes(file.read_bytes()) if file.is_file() else None
 
 
 def embedder_name(stored: StoredCollection) -> str:

@@ -180,7 +180,7 @@ def nearest_documents(
     pending, asked = list(range(len(queries))), k
     while pending:
         rows = stored.search(queries[pending], asked, where=where, exact=exact)
-        for number, hits in zip(pending, _of_documents(stored, rows), strict=True):
+        for number, hits in zip(pending, of_documents(stored, rows), strict=True):
             found[number] = hits[:k]
         pending = [
             number
@@ -216,7 +216,7 @@ def with_nearest_parts(
     return [[named(hit, query) for hit in hits] for hits, query in zip(found, queries, strict=True)]
 
 
-def _of_documents(stored: StoredCollection, rows: list[list[Hit]]) -> Iterator[list[Hit]]:
+def of_documents(stored: StoredCollection, rows: list[list[Hit]]) -> Iterator[list[Hit]]:
     """Yield hits with each chunk replaced by its document, each document once."""
     ids = list({_owner(hit.document) for hits in rows for hit in hits if is_chunk(hit.document)})
     if not ids:

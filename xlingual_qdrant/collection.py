@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
-import reprlib
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from functools import cached_property
 from threading import Lock
 from types import TracebackType
-from typing import Any, Literal, Self, TypeAlias, get_args, overload
+from typing import Any, Literal, Self, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from xlingual_qdrant import chunks
+from xlingual_qdrant.asking import (
+    Langs,
+    MinScore,
+    as_batch,
+    as_condition,
+    as_queries,
+    checked_count,
+    checked_ids,
+    checked_score,
+    languages_of,
+    near_enough,
+    saying_the_same,
+)
+from xlingual_qdrant.calibration import Calibration, read_calibration
 from xlingual_qdrant.documents import (
     CollectionInfo,
     Document,
@@ -23,18 +35,11 @@ from xlingual_qdrant.documents import (
     WriteReceipt,
     WriteReport,
 )
-from xlingual_qdrant.errors import (
-    InvalidFilter,
-    TextSuspect,
-    TextTruncated,
-    UsageError,
-)
+from xlingual_qdrant.errors import TextSuspect, TextTruncated, UsageError
 from xlingual_qdrant.filter_hints import why_nothing
-from xlingual_qdrant.filter_syntax import parse
-from xlingual_qdrant.filters import Filter, combine, language_filter
-from xlingual_qdrant.grouping import only
-from xlingual_qdrant.grouping import search_by_language as nearest_by_language
-from xlingual_qdrant.languages import split_langs
+from xlingual_qdrant.filters import Filter
+from xlingual_qdrant.kept_statistics import KeptStatistics
+from xlingual_qdrant.languages import UNDETERMINED
 from xlingual_qdrant.opening import open_or_create
 from xlingual_qdrant.ports import (
     Embedder,
@@ -44,6 +49,7 @@ from xlingual_qdrant.ports import (
     StoredCollection,
     Vectors,
 )
+from xlingual_qdrant.ranking import Prefer, Ranker, Ranking, Rescore, learned_offsets
 from xlingual_qdrant.schema import CollectionSchema, Comparison
 from xlingual_qdrant.settings import (
     SettingsLike,
@@ -52,6 +58,8 @@ from xlingual_qdrant.settings import (
     load_settings,
     load_store,
 )
+from xlingual_qdrant.statistics import StatisticsInfo
+from xlingual_qdrant.whole_documents import WholeDocuments
 from xlingual_qdrant.writing import (
     DocumentLike,
     IfExists,
@@ -65,10 +73,8 @@ from xlingual_qdrant.writing import (
     write,
 )
 
-Langs: TypeAlias = str | Sequence[str]
-"""Language tags wanted, or with a leading "!" unwanted: `["fr", "de"]`, `"!en"`."""
-
 BATCH = 4096
+DEFAULT_K = 10
 
 
 class Collection:
@@ -101,7 +107,8 @@ class Collection:
         self._owns_store = owns_store
         self._closed = False
         self._dividing = Lock()
-        self._chunks_seen = False  # there are none without a document, so they never go away
+        self._documents = WholeDocuments(stored)
+        self._statistics = KeptStatistics(self._documents)
         self._store_name = store_name or type(stored).__name__
 
     @classmethod
@@ -187,7 +194,7 @@ class Collection:
 
         For when a search finds nothing: a field that no document has, a number compared with text.
         """
-        condition = _condition(where, None)
+        condition = as_condition(where, None)
         return [] if condition is None else why_nothing(self.stored, condition)
 
     @property
@@ -261,9 +268,12 @@ class Collection:
     def commit(self, prepared: Prepared) -> WriteReceipt:
         """Write what was prepared; durable on return."""
         # Divided documents are written in several steps, which must not mix with another's.
-        divided = prepared.rows.chunks > 0 or self._has_chunks
+        divided = prepared.rows.chunks > 0 or self._documents.has_chunks
         with self._dividing if divided else nullcontext():
-            return write(self.stored, prepared.rows, prepared.replaced)
+            receipt = write(self.stored, prepared.rows, prepared.replaced)
+        vectors = prepared.rows.vectors[: len(prepared.documents)]
+        self._statistics.written(prepared.documents, vectors, prepared.replaced)
+        return receipt
 
     def delete(
         self,
@@ -276,21 +286,20 @@ class Collection:
 
         Without any condition it is an error: `drop` removes a collection.
         """
-        condition = _condition(where, langs)
+        condition = as_condition(where, langs)
         if ids is not None:
             if condition is not None:
                 raise UsageError("delete takes either ids or a condition, not both")
-            listed = _checked_ids([ids] if isinstance(ids, str) else ids)
-            delete = chunks.delete if self._has_chunks else type(self.stored).delete
-            return delete(self.stored, listed)
+            listed = checked_ids([ids] if isinstance(ids, str) else ids)
+            deleted = self._documents.delete(listed)
+            self._statistics.deleted(listed)
+            return deleted
         if condition is None:
             raise UsageError("delete needs ids, where or langs; to remove a collection use drop()")
-        if not self._has_chunks:
-            return self.stored.delete_where(condition)
-        matching = self.stored.scan(combine(condition, chunks.IS_DOCUMENT))
-        doomed = [document.id for batch in matching for document in batch.documents]
-        parts = range(0, len(doomed), BATCH)
-        return sum(chunks.delete(self.stored, doomed[row : row + BATCH]) for row in parts)
+        deleted = self._documents.delete_where(condition)
+        if deleted:
+            self._statistics.deleted_somewhere()
+        return deleted
 
     def drop(self) -> None:
         """Remove the collection with all its documents, for good, and close it."""
@@ -306,7 +315,7 @@ class Collection:
             there = self.stored.fetch(damaged[start : start + BATCH])
             documents = [document for document in there if document is not None]
             # A chunk fits the model, so it stays one row; a document is divided as it was.
-            divide: LongTexts = "chunk" if self._has_chunks else "warn"
+            divide: LongTexts = "chunk" if self._documents.has_chunks else "warn"
             rows = embedded(self.schema, self._embedder(), documents, divide)
             self.stored.write(rows.rows, rows.vectors)
         return len(damaged)
@@ -317,27 +326,55 @@ class Collection:
         self,
         query: str | ArrayLike,
         *,
-        k: int = 10,
+        k: int | None = None,
         langs: Langs | None = None,
         where: Filter | str | None = None,
-        min_score: float | None = None,
+        min_score: MinScore | None = None,
         exact: bool = False,
+        lang: str | None = None,
+        prefer: Prefer | None = None,
+        rescore: Rescore | None = None,
+        per_language: int | None = None,
+        balance: bool = False,
+        diversity: float | None = None,
+        explain: bool = False,
     ) -> list[Hit]:
         """Return the documents nearest in meaning, best first.
 
-        query: a text in any language, or a vector of shape (dimension,). k: most hits wanted.
-        langs: tags wanted, or unwanted with a leading "!". where: a filter, or one in text form
-        ('price < 10 and brand in (a, b)'). Both apply before the nearest are chosen: fewer
-        than k hits come back only when fewer documents match. min_score: cosine, -1 to 1.
-        exact: no index that may miss some.
+        query: a text in any language, or a vector of shape (dimension,). k: most hits wanted,
+        10 unless `per_language` is given. langs: tags wanted, or unwanted with a leading "!".
+        where: a filter, or one in text form ('price < 10 and brand in (a, b)'). Both apply before
+        the nearest are chosen: fewer than k hits come back only when fewer documents match.
+        min_score: least score (a cosine, -1 to 1, unless it is corrected); "calibrated" keeps
+        what says the same as the query by the collection's calibration. exact: no index that may
+        miss some.
+
+        lang: the language of a query, else it is detected where it matters. prefer: "neutral"
+        takes off what a space has too much of for each language, "balanced" also gives each
+        language its share of the first hits, "own" puts documents in the query's language nearer.
+        rescore: the correction by name: "centered" (what `prefer` uses unless told otherwise),
+        "csls", "lir", or "bridge", for collections that hold the same texts in several languages.
+        A corrected hit has the cosine in `raw_score`. per_language: at most so many hits of each
+        language, every language having its own. balance: each language as many of the k hits as
+        the others. diversity: 0 to 1, against hits that repeat each other. explain: `Hit` tells
+        how its score came about.
+
+        Raises UsageError, InvalidFilter, InvalidVectors, UnknownLanguage.
         """
         [hits] = self.search_many(
-            self._as_queries(query),
+            as_queries(query, self.schema),
             k=k,
             langs=langs,
             where=where,
             min_score=min_score,
             exact=exact,
+            lang=lang,
+            prefer=prefer,
+            rescore=rescore,
+            per_language=per_language,
+            balance=balance,
+            diversity=diversity,
+            explain=explain,
         )
         return hits
 
@@ -345,45 +382,58 @@ class Collection:
         self,
         queries: Iterable[str] | Iterable[ArrayLike],
         *,
-        k: int = 10,
+        k: int | None = None,
         langs: Langs | None = None,
         where: Filter | str | None = None,
-        min_score: float | None = None,
+        min_score: MinScore | None = None,
         exact: bool = False,
+        lang: str | Sequence[str] | None = None,
+        prefer: Prefer | None = None,
+        rescore: Rescore | None = None,
+        per_language: int | None = None,
+        balance: bool = False,
+        diversity: float | None = None,
+        explain: bool = False,
     ) -> list[list[Hit]]:
         """Return the hits of each query, as `search` does, faster than one by one.
 
-        queries: texts, or vectors of shape (n, dimension).
+        queries: texts, or vectors of shape (n, dimension). lang: of all, or one tag for each.
         """
-        checked_count("k", k)
-        vectors = query_vectors(queries, self.schema, self.embedder)
+        ranking = Ranking(
+            prefer=prefer,
+            rescore=rescore,
+            per_language=per_language,
+            balance=balance,
+            diversity=diversity,
+            explain=explain,
+        )
+        wanted = None if k is None else checked_count("k", k)
+        if per_language is None:
+            wanted = wanted or DEFAULT_K
+        least = checked_score(min_score)
+        condition = as_condition(where, langs)
+        asked = as_batch(queries)
+        vectors = query_vectors(asked, self.schema, self.embedder)
         if not len(vectors):
             return []
-        found = self._nearest(vectors, k, _condition(where, langs), exact)
-        return [_near_enough(hits, min_score) for hits in found]
-
-    def _nearest(
-        self, vectors: Vectors, k: int, condition: Filter | None, exact: bool
-    ) -> list[list[Hit]]:
-        of_parts = self._of_parts(condition)
-        found = chunks.nearest_documents(self.stored, vectors, k, where=of_parts, exact=exact)
-        return self._with_parts(vectors, found)
-
-    def _with_parts(self, vectors: Vectors, found: list[list[Hit]]) -> list[list[Hit]]:
-        """Return the hits, each of a divided document with its nearest part."""
-        self._chunks_seen |= any(hit.chunk is not None for hits in found for hit in hits)
-        # Not asked for each time, which a server would feel: where another process divides the
-        # first document meanwhile, the first hit by a part tells of it.
-        if not (self._chunks_seen or self._had_chunks):
+        told = ranking.corrected or explain or least == "calibrated" or lang is not None
+        tags = languages_of(asked, lang, lambda: self.detector) if told else []
+        if ranking.plain and wanted is not None:
+            found = self._documents.nearest(vectors, wanted, condition, exact=exact)
+        else:
+            ranker = Ranker(
+                self._documents, self._statistics.current, ranking, where=condition, exact=exact
+            )
+            found = ranker.search(vectors, tags or [UNDETERMINED] * len(vectors), wanted)
+        if least is None:
             return found
-        return chunks.with_nearest_parts(self.stored, vectors, found)
-
-    def _of_parts(self, condition: Filter | None) -> Filter | None:
-        """Return a condition under which a chunk passes if its document does."""
-        if condition is None:
-            return None
-        of_parts = chunks.with_parts(condition)
-        return of_parts if of_parts != condition and self._has_chunks else condition
+        if least == "calibrated":
+            calibration = self._calibration()
+            return [
+                saying_the_same(hits, tag, calibration)
+                for hits, tag in zip(found, tags, strict=True)
+            ]
+        return [near_enough(hits, least) for hits in found]
 
     def search_by_language(
         self,
@@ -392,8 +442,12 @@ class Collection:
         k: int = 3,
         langs: Langs | None = None,
         where: Filter | str | None = None,
-        min_score: float | None = None,
+        min_score: MinScore | None = None,
         exact: bool = False,
+        lang: str | None = None,
+        prefer: Prefer | None = None,
+        rescore: Rescore | None = None,
+        explain: bool = False,
     ) -> dict[str, list[Hit]]:
         """Return the nearest documents of each language, the language of the nearest one first.
 
@@ -402,33 +456,68 @@ class Collection:
         not hold `de-AT`. All else is as in `search`; a tag without a hit is left out.
         """
         checked_count("k", k)
-        vectors = query_vectors(self._as_queries(query), self.schema, self.embedder)
-        condition = _condition(where, langs)
-        of_parts = self._of_parts(condition)
-        [found] = nearest_by_language(self.stored, vectors, k, where=of_parts, exact=exact)
-        if any(chunks.is_chunk(hit.document) for hits in found.values() for hit in hits):
-            for tag in found:
-                within = combine(condition, only(tag, found))
-                [found[tag]] = self._nearest(vectors, k, within, exact)
-        else:
-            rows = self._with_parts(np.repeat(vectors, len(found), axis=0), list(found.values()))
-            found = dict(zip(found, rows, strict=True))
-        groups = {tag: _near_enough(hits, min_score) for tag, hits in found.items()}
-        filled = [tag for tag in groups if groups[tag]]
-        return {
-            tag: groups[tag] for tag in sorted(filled, key=lambda tag: (-groups[tag][0].score, tag))
-        }
+        groups: dict[str, list[Hit]] = {}
+        for hit in self.search(
+            query,
+            langs=langs,
+            where=where,
+            min_score=min_score,
+            exact=exact,
+            lang=lang,
+            prefer=prefer,
+            rescore=rescore,
+            per_language=k,
+            explain=explain,
+        ):
+            groups.setdefault(hit.lang, []).append(hit)
+        return groups
 
-    def _as_queries(self, query: str | ArrayLike) -> list[str] | list[NDArray[Any]]:
-        """Return a query as a batch of one; raises UsageError if it is none."""
-        if isinstance(query, str):
-            return [query]
-        if np.ndim(query) != 1:
+    def _calibration(self) -> Calibration:
+        known = read_calibration(self.stored)
+        if known is None:
             raise UsageError(
-                f"a query is a text, or a vector of {self.schema.dimension} numbers,"
-                f" not {reprlib.repr(query)}"
+                f"collection '{self.name}' is not calibrated, so nothing is known about"
+                " min_score='calibrated'; `xlingual calibrate` does that"
             )
-        return [np.asarray(query)]
+        return known
+
+    # ------------------------------------------------------------ learning from what is asked
+
+    def learn_queries(
+        self,
+        queries: Iterable[str] | Iterable[ArrayLike],
+        *,
+        lang: str | Sequence[str] | None = None,
+    ) -> StatisticsInfo:
+        """Learn what is asked here, so that corrected searches get better; return what is known.
+
+        queries: typical ones, texts or vectors; some dozens do, of other topics than what will be
+        asked is no harm, of another kind is. lang: of all, or one tag for each; else detected. Only
+        sums are kept, with the collection: no text, no vector of a single query. From 20 queries
+        of a language on, the shares of languages that `prefer="balanced"` aims at are learned, too.
+        """
+        asked = as_batch(queries)
+        vectors = query_vectors(asked, self.schema, self.embedder)
+        if len(vectors):
+            tags = languages_of(asked, lang, lambda: self.detector)
+            self._statistics.hear(tags, vectors)
+            known = self._statistics.current()
+            self._statistics.learn(learned_offsets(self._documents, known, vectors, tags))
+            self._statistics.save()
+        return self.statistics()
+
+    def forget_queries(self) -> None:
+        """Forget what was learned from queries."""
+        self._statistics.forget_queries()
+
+    def statistics(self) -> StatisticsInfo:
+        """Return what corrected searches rest on: sampled documents, and queries learned from."""
+        return self._statistics.current().info()
+
+    def recompute_statistics(self) -> StatisticsInfo:
+        """Sample the documents again; needed only if others have changed them otherwise."""
+        self._statistics.recompute()
+        return self.statistics()
 
     def _embedder(self) -> Embedder:
         return embedder_of(self.schema, self.embedder, "vectors instead of texts")
@@ -441,8 +530,7 @@ class Collection:
 
     def get_many(self, ids: Iterable[str]) -> list[Document | None]:
         """Return the documents in the order of the ids, None where there is none."""
-        there = self.stored.fetch(_checked_ids(ids))
-        return [None if each is None or chunks.is_chunk(each) else each for each in there]
+        return self._documents.fetch(checked_ids(ids))
 
     @overload
     def documents(
@@ -496,16 +584,16 @@ class Collection:
 
         after: begin behind the document with this id, in the order of the store.
         """
-        condition = self._documents_only(_condition(where, langs))
-        return self.stored.scan(condition, with_vectors=with_vectors, batch=size, after=after)
+        condition = as_condition(where, langs)
+        return self._documents.scan(condition, with_vectors=with_vectors, batch=size, after=after)
 
     def count(self, *, langs: Langs | None = None, where: Filter | str | None = None) -> int:
         """Return how many documents match; all without a condition."""
-        return self.stored.count(self._documents_only(_condition(where, langs)))
+        return self._documents.count(as_condition(where, langs))
 
     def languages(self) -> dict[str, int]:
         """Return the number of documents per language, most frequent first."""
-        counts = self.stored.count_by_language(self._documents_only(None))
+        counts = self._documents.count_by_language()
         return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
     def __len__(self) -> int:
@@ -516,19 +604,6 @@ class Collection:
 
     def __contains__(self, id: object) -> bool:
         return isinstance(id, str) and self.get(id) is not None
-
-    @property
-    def _has_chunks(self) -> bool:
-        self._chunks_seen = self._chunks_seen or chunks.has_chunks(self.stored)
-        return self._chunks_seen
-
-    @cached_property
-    def _had_chunks(self) -> bool:
-        return self._has_chunks
-
-    def _documents_only(self, condition: Filter | None) -> Filter | None:
-        """Return a condition that no chunk meets."""
-        return combine(condition, chunks.IS_DOCUMENT) if self._has_chunks else condition
 
     # ------------------------------------------------------------ keeping house
 
@@ -545,7 +620,7 @@ class Collection:
             fields={**schema.fields},
             format_version=schema.format_version,
             place=self.stored.describe(),
-            chunks=self.stored.count(~chunks.IS_DOCUMENT) if self._has_chunks else 0,
+            chunks=self._documents.chunk_count(),
         )
 
     def compact(self) -> None:
@@ -554,13 +629,14 @@ class Collection:
 
     def flush(self) -> None:
         """Return when everything written is durable, and indexes that are due are built."""
+        self._statistics.save()
         self.stored.flush()
 
     def close(self) -> None:
         """Flush, then release files, locks and connections. Closing twice is harmless."""
         if not self._closed:
             try:
-                self.stored.flush()
+                self.flush()
             finally:
                 self._release()
 
@@ -627,41 +703,3 @@ def warn_about(report: WriteReport, embedder: Embedder | None) -> None:
             TextSuspect,
             stacklevel=3,
         )
-
-
-def checked_count(name: str, value: int) -> int:
-    """Return a number of things, at least 1; raises UsageError for what is none."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise UsageError(f"{name} must be a whole number of at least 1, got {value!r}")
-    return value
-
-
-def _near_enough(hits: list[Hit], min_score: float | None) -> list[Hit]:
-    """Return the hits that have at least this score; raises UsageError if it is no score."""
-    if min_score is None:
-        return hits
-    if not isinstance(min_score, int | float) or min_score != min_score:  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise UsageError(f"min_score is a number from -1 to 1, not {min_score!r}")
-    return [hit for hit in hits if hit.score >= min_score]
-
-
-def _condition(where: Filter | str | None, langs: Langs | None) -> Filter | None:
-    """Return both conditions as one filter; None without any."""
-    tags = [langs] if isinstance(langs, str) else langs
-    if tags is not None and not tags:
-        raise UsageError("langs is empty: leave it out for all languages")
-    condition = parse(where) if isinstance(where, str) else where
-    if condition is not None and not isinstance(condition, get_args(Filter)):
-        raise InvalidFilter(
-            "a filter is a comparison such as F('price') < 10, or a text such as 'price < 10',"
-            f" not {reprlib.repr(condition)}"
-        )
-    return combine(language_filter(*split_langs(tags or [])), condition)
-
-
-def _checked_ids(ids: Iterable[str]) -> list[str]:
-    checked = list(ids)
-    for id in checked:
-        if not isinstance(id, str):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise UsageError(f"an id is a string, not {reprlib.repr(id)}")
-    return checked

@@ -106,6 +106,7 @@ class Hit:
     score: cosine, -1 to 1, higher is nearer, the same number on every store;
     when a correction was applied, `correction` names it and `raw_score` is the cosine.
     chunk: the part of the text that is nearest, if the document was divided into chunks.
+    explanation: how the score came about, if that was asked for.
     """
 
     document: Document
@@ -113,6 +114,7 @@ class Hit:
     raw_score: float | None = None
     correction: str | None = None
     chunk: Chunk | None = None
+    explanation: Mapping[str, JsonValue] | None = None
 
     @property
     def id(self) -> str:

@@ -185,22 +185,24 @@ def csls(
 def top_means(
     scores: Mapping[str, NDArray[np.float32]], counts: Mapping[str, int]
 ) -> dict[str, float]:
-    """Return the mean of the top scores of each language, as deviations from their mean.
+    """Return how high the top scores of each language are, as deviations from their mean.
 
     scores: of one query, best first. counts: documents of each language; of one that has fewer
-    documents fewer scores count, so that it is not expected to reach as many of the first.
+    documents fewer scores count, so that it is not expected to reach as many of the first. Few
+    scores say little: a mean of k is trusted by (k - 1) / k.
     """
     most = max((counts.get(tag, 0) for tag in scores), default=0)
     tops: dict[str, float] = {}
+    trust: dict[str, float] = {}
     for tag, values in scores.items():
-        k = max(1, round(TOP * counts.get(tag, 0) / max(1, most)))
-        tops[tag] = float(values[:k].mean())
+        top = values[: max(1, round(TOP * counts.get(tag, 0) / max(1, most)))]
+        tops[tag], trust[tag] = float(top.mean()), 1 - 1 / len(top)
     middle = float(np.mean(list(tops.values()))) if tops else 0.0
-    return {tag: top - middle for tag, top in tops.items()}
+    return {tag: trust[tag] * (top - middle) for tag, top in tops.items()}
 
 
 def fair_offsets(
-    scores: NDArray[np.float32], shares: NDArray[np.float64], *, rounds: int = 60
+    scores: NDArray[np.float32], shares: NDArray[np.float64], *, rounds: int = 100
 ) -> NDArray[np.float64]:
     """Return what to take off each language's scores for it to have its share of the first ten.
 
@@ -208,16 +210,17 @@ def fair_offsets(
     are fewer. shares: of each language, sum 1. Found by repeated proportional fitting.
     """
     queries, languages, k = scores.shape
-    finite = np.isfinite(scores)
-    step = float(np.std(scores[finite])) if finite.any() else 0.0
+    within = [part[np.isfinite(part)] for part in scores.swapaxes(0, 1)]
+    step = max((float(np.std(part)) for part in within if part.size), default=0.0) / 2
     offsets = np.zeros(languages)
-    for _ in range(rounds):
+    for number in range(rounds):
         flat = (scores - offsets[None, :, None]).reshape(queries, -1)
         width = min(TOP, flat.shape[1])
         best = np.argpartition(-flat, width - 1, axis=1)[:, :width]
         taken = np.isfinite(np.take_along_axis(flat, best, axis=1))
         held = np.bincount((best // k)[taken], minlength=languages) / max(1, int(taken.sum()))
-        offsets += step * np.log((held + 0.01) / (shares + 0.01))
+        # Smaller steps towards the end, or it would swing around the shares.
+        offsets += step / (1 + number / 10) * np.log((held + 0.01) / (shares + 0.01))
         offsets -= offsets.mean()
     return offsets
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xlingual_qdrant import corrections
+from xlingual_qdrant.asking import checked_count
 from xlingual_qdrant.corrections import Centres, Components
 from xlingual_qdrant.documents import Hit, JsonValue
 from xlingual_qdrant.errors import UsageError
@@ -60,6 +61,8 @@ class Ranking:
             raise UsageError("give either balance, equal shares of k, or per_language")
         if self.diversity is not None and (self.balance or self.per_language is not None):
             raise UsageError("diversity chooses among all hits; not with balance or per_language")
+        if self.per_language is not None:
+            checked_count("per_language", self.per_language)
         if self.diversity is not None and not 0 <= self.diversity <= 1:
             raise UsageError(f"diversity is a number from 0 to 1, not {self.diversity!r}")
 
@@ -154,7 +157,7 @@ class Ranker:
         while pending:
             some = [tags[number] for number in pending]
             candidates = self.candidates(queries[pending], some, width)
-            documents = self._documents_of(candidates, some)
+            documents = self._documents_of(candidates, some, k)
             for number, hits in zip(pending, documents, strict=True):
                 found[number] = self._chosen(hits, k)
             # Rows of one document count once, so there may be fewer documents than were wanted.
@@ -239,7 +242,7 @@ class Ranker:
             offsets = self._offsets(candidates, tag)
         elif prefer == "own" and self._space is not None:
             offsets = {
-                other: -self._space.spread
+                other: -self._space.spread / 2
                 for other in candidates.by_tag()
                 if _same_language(tag, other)
             }
@@ -271,10 +274,15 @@ class Ranker:
 
     # ------------------------------------------------------------ from candidates to hits
 
-    def _documents_of(self, found: list[Candidates], tags: Sequence[str]) -> list[list[Hit]]:
-        """Return documents, each once, best first."""
+    def _documents_of(
+        self, found: list[Candidates], tags: Sequence[str], k: int | None
+    ) -> list[list[Hit]]:
+        """Return documents, each once, best first; those behind the k-th only where they matter."""
+        ranking = self._ranking
+        all_matter = ranking.per_language or ranking.balance or ranking.diversity
+        most = None if all_matter or self._documents.has_chunks else k
         rows = [
-            [self._hit(candidates, row, tag) for row in _by_score(candidates)]
+            [self._hit(candidates, row, tag) for row in _by_score(candidates)[:most]]
             for candidates, tag in zip(found, tags, strict=True)
         ]
         return self._documents.of_rows(rows)
@@ -310,8 +318,10 @@ class Ranker:
 
 
 def _by_score(candidates: Candidates) -> list[int]:
-    ids = [hit.id for hit in candidates.hits]
-    return sorted(range(len(ids)), key=lambda row: (-float(candidates.scores[row]), ids[row]))
+    """Return the rows, best first, equal scores ordered by id."""
+    ids = np.array([hit.id for hit in candidates.hits], dtype=np.str_)
+    order: list[int] = np.lexsort((ids, -candidates.scores)).tolist()
+    return order
 
 
 def _at_most(hits: list[Hit], most: int) -> list[Hit]:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 from typing import Any, Literal, TypeAlias, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -41,16 +44,7 @@ class Installed:
 
 def installed() -> list[Installed]:
     """Return all adapters, by role and kind; nothing is imported."""
-    return [
-        Installed(
-            role,
-            point.name,
-            point.dist.name if point.dist else "?",
-            f"{point.module}:{point.attr}",
-        )
-        for role, group in GROUPS.items()
-        for point in sorted(entry_points(group=group), key=lambda point: point.name)
-    ]
+    return list(_installed(_folders()))
 
 
 def plugin(role: Role, kind: str, expected: type[PluginT]) -> PluginT:
@@ -59,20 +53,59 @@ def plugin(role: Role, kind: str, expected: type[PluginT]) -> PluginT:
     Raises UnknownName if no package provides it, SettingsError if two do or if what
     they provide is no plug-in, MissingExtra if a package that it needs is not there.
     """
-    match [point for point in entry_points(group=GROUPS[role]) if point.name == kind]:
+    declared = _declared(_folders())[role]
+    match [point for point in declared if point.name == kind]:
         case [point]:
             loaded = _import(role, point)
         case []:
-            known = sorted({point.name for point in entry_points(group=GROUPS[role])})
-            raise UnknownName(f"{role} kind", kind, known)
+            raise UnknownName(f"{role} kind", kind, sorted({point.name for point in declared}))
         case many:
-            packages = ", ".join(point.dist.name if point.dist else "?" for point in many)
+            packages = ", ".join(_package(point) for point in many)
             raise SettingsError(f"{role} kind '{kind}' is provided by {packages}; uninstall one")
     if not isinstance(loaded, expected):
         raise SettingsError(
             f"{role} kind '{kind}' names {type(loaded).__name__}, not a {expected.__name__}"
         )
     return loaded
+
+
+Folders: TypeAlias = tuple[tuple[str, int | None], ...]
+"""Where packages lie, and when something was last installed there or removed."""
+
+
+def _folders() -> Folders:
+    return tuple((folder, _changed(Path(folder))) for folder in sys.path)
+
+
+def _changed(folder: Path) -> int | None:
+    try:
+        return folder.stat().st_mtime_ns
+    except OSError:
+        return None
+
+
+# Reading what all packages declare takes a tenth of a second where there are a hundred of them,
+# and settings are asked about their kinds a dozen times before a command begins.
+@lru_cache(maxsize=1)
+def _declared(_: Folders) -> dict[Role, list[EntryPoint]]:
+    everything = entry_points()
+    return {
+        role: sorted(everything.select(group=group), key=lambda point: point.name)
+        for role, group in GROUPS.items()
+    }
+
+
+@lru_cache(maxsize=1)
+def _installed(folders: Folders) -> tuple[Installed, ...]:
+    return tuple(
+        Installed(role, point.name, _package(point), f"{point.module}:{point.attr}")
+        for role, points in _declared(folders).items()
+        for point in points
+    )
+
+
+def _package(point: EntryPoint) -> str:
+    return point.dist.name if point.dist else "?"
 
 
 def _import(role: Role, point: EntryPoint) -> object:

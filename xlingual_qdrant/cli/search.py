@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
-from itertools import chain, islice
+from itertools import islice
+from typing import TYPE_CHECKING, Literal
 
 import click
 
@@ -20,8 +21,21 @@ from xlingual_qdrant.cli.options import (
 from xlingual_qdrant.cli.output import document_row, print_json, print_rows
 from xlingual_qdrant.documents import Hit, JsonValue
 
+if TYPE_CHECKING:
+    from xlingual_qdrant.asking import MinScore
+    from xlingual_qdrant.ranking import Prefer, Rescore
+
 AT_ONCE = 256
 """Queries from standard input that are answered together."""
+
+
+def _least_score(
+    ctx: click.Context, param: click.Parameter, value: str | None
+) -> float | Literal["calibrated"] | None:
+    """Return a number from -1 to 1, or the word for the collection's calibration."""
+    if value is None or value == "calibrated":
+        return value
+    return click.FloatRange(-1, 1)(value, param, ctx)
 
 
 @click.command(
@@ -31,6 +45,7 @@ Examples:
   xlingual search -k 3 --langs ja,ko password forgotten
   xlingual search --langs '!en' --where 'price < 100' headphones
   xlingual search --per-language 2 "the train is late"
+  xlingual search --prefer balanced --explain "the train is late"
   xlingual search --json - < questions.txt > answers.jsonl"""
 )
 @click.argument("query", nargs=-1, required=True)
@@ -49,12 +64,39 @@ Examples:
 @langs_option
 @where_option
 @click.option(
+    "--balance",
+    is_flag=True,
+    help="Give each language as many of the hits as the others.",
+)
+@click.option(
     "--min-score",
-    type=click.FloatRange(-1, 1),
+    callback=_least_score,
     metavar="SCORE",
-    help="Leave out texts with a lower score (cosine, -1 to 1).",
+    help="Leave out texts with a lower score (cosine, -1 to 1), or with 'calibrated' what does"
+    " not say the same as the query (see xlingual calibrate).",
 )
 @click.option("--exact", is_flag=True, help="Compare with every text; use no approximate index.")
+@click.option(
+    "--lang", metavar="TAG", help="The language of the query [detected where it matters]."
+)
+@click.option(
+    "--prefer",
+    type=click.Choice(["own", "neutral", "balanced"]),
+    help="Correct the scores: texts in the query's language nearer, no language preferred, or"
+    " each with its share of the first hits.",
+)
+@click.option(
+    "--rescore",
+    type=click.Choice(["centered", "csls", "lir", "bridge"]),
+    help="Correct the scores by this method; bridge is for collections of translations.",
+)
+@click.option(
+    "--diversity",
+    type=click.FloatRange(0, 1),
+    metavar="SHARE",
+    help="Avoid hits that repeat each other: 0 not at all, to 1.",
+)
+@click.option("--explain", is_flag=True, help="Tell of each hit how its score came about.")
 @common_options
 @pass_options
 def command(
@@ -64,8 +106,14 @@ def command(
     per_language: int | None,
     langs: tuple[str, ...] | None,
     where: str | None,
-    min_score: float | None,
+    balance: bool,
+    min_score: MinScore | None,
     exact: bool,
+    lang: str | None,
+    prefer: Prefer | None,
+    rescore: Rescore | None,
+    diversity: float | None,
+    explain: bool,
 ) -> None:
     """Find the texts nearest in meaning to QUERY, in whatever language they are.
 
@@ -77,31 +125,31 @@ def command(
     line, and as "query" in each object.
 
     With --per-language each language has its share; the language of the nearest text comes first.
+    A score that was corrected (--prefer, --rescore) is no cosine; with --json that is "raw_score".
     """
-    if k is not None and per_language is not None:
-        raise click.UsageError("give either -k, for the nearest of all, or --per-language")
+    if per_language is not None and (k is not None or balance or diversity is not None):
+        raise click.UsageError("give either -k, --balance, --diversity, or --per-language")
     many = query == ("-",)
     queries = lines_of_stdin() if many else iter([" ".join(query)])
     with options.open() as collection:
         while batch := list(islice(queries, AT_ONCE)):
-            if per_language is None:
-                found = collection.search_many(
-                    batch, k=k or 10, langs=langs, where=where, min_score=min_score, exact=exact
-                )
-            else:
-                found = [
-                    _in_line(
-                        collection.search_by_language(
-                            each,
-                            k=per_language,
-                            langs=langs,
-                            where=where,
-                            min_score=min_score,
-                            exact=exact,
-                        )
-                    )
-                    for each in batch
-                ]
+            found = collection.search_many(
+                batch,
+                k=k,
+                langs=langs,
+                where=where,
+                min_score=min_score,
+                exact=exact,
+                lang=lang,
+                prefer=prefer,
+                rescore=rescore,
+                per_language=per_language,
+                balance=balance,
+                diversity=diversity,
+                explain=explain,
+            )
+            if per_language is not None:
+                found = [_by_language(hits) for hits in found]
             if where and not any(found):
                 for hint in collection.why_nothing(where):
                     options.say(f"Note: {hint}.")
@@ -112,9 +160,12 @@ def command(
                 _print_hits(answers, many, options)
 
 
-def _in_line(groups: dict[str, list[Hit]]) -> list[Hit]:
-    """Return the hits of one language behind those of another."""
-    return list(chain.from_iterable(groups.values()))
+def _by_language(hits: list[Hit]) -> list[Hit]:
+    """Return the hits of one language behind those of another, the nearest one's first."""
+    groups: dict[str, list[Hit]] = {}
+    for hit in hits:
+        groups.setdefault(hit.lang, []).append(hit)
+    return [hit for group in groups.values() for hit in group]
 
 
 def _nearest_text(hit: Hit) -> str:
@@ -130,18 +181,38 @@ def _objects(
             row = document_row(hit.document)
             metadata = row.pop("metadata")
             found: dict[str, JsonValue] = {"score": round(hit.score, 6), "metadata": metadata}
+            if hit.raw_score is not None:
+                found |= {"raw_score": round(hit.raw_score, 6), "correction": hit.correction}
             if hit.chunk is not None:
                 found["chunk"] = asdict(hit.chunk)
+            if hit.explanation is not None:
+                found["explanation"] = {**hit.explanation}
             yield {**named, **row, **found}
 
 
 def _print_hits(answers: Iterable[tuple[str, list[Hit]]], many: bool, options: Options) -> None:
-    columns = ("score", "lang", "id", "text")
     for query, hits in answers:
-        rows = [(f"{hit.score:.4f}", hit.lang, hit.id, _nearest_text(hit)) for hit in hits]
+        explained = any(hit.explanation for hit in hits)
+        columns = (
+            "score",
+            *(("cosine", "rank by cosine") if explained else ()),
+            "lang",
+            "id",
+            "text",
+        )
+        rows = [
+            (f"{hit.score:.4f}", *_explained(hit), hit.lang, hit.id, _nearest_text(hit))
+            for hit in hits
+        ]
         if not rows:
             options.say(f"Nothing matches{f' {query!r}' if many else ''}.")
         elif many and not sys.stdout.isatty():
             print_rows(("query", *columns), [(query, *row) for row in rows])
         else:
             print_rows(columns, rows, title=query if many else "")
+
+
+def _explained(hit: Hit) -> tuple[str, ...]:
+    if hit.explanation is None:
+        return ()
+    return (f"{hit.explanation['cosine']:.4f}", str(hit.explanation["cosine_rank"]))

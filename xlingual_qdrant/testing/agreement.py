@@ -46,20 +46,24 @@ def assert_agrees(
 ) -> None:
     """Compare a search with the judge's: the same scores in order, each hit with its own."""
     found = collection.search(queries, k, where=where, exact=exact)
-    everything = judge.search(queries, max(judge.count(), 1), where=where)
+    # Plain arithmetic over all that match: the judge's own search is judged by it too.
+    matching = [*judge.scan(where, with_vectors=True)]
+    documents = {document.id: document for batch in matching for document in batch.documents}
+    vectors = [batch.vectors for batch in matching if batch.vectors is not None]
+    rows = np.concatenate(vectors) if vectors else np.empty((0, judge.schema.dimension), "f4")
+    everything = np.clip(queries @ rows.T, -1.0, 1.0)
     assert len(found) == len(queries)
-    for hits, ranking in zip(found, everything, strict=True):
+    for hits, scores in zip(found, everything.tolist(), strict=True):
         assert_well_formed(hits)
-        expected = {hit.id: hit for hit in ranking}
+        expected = dict(zip(documents, scores, strict=True))
         assert {hit.id for hit in hits} <= set(expected), "hits that do not match the filter"
-        assert_same_documents(
-            [hit.document for hit in hits], [expected[hit.id].document for hit in hits]
-        )
-        assert len(hits) == min(k, len(ranking))
+        assert_same_documents([hit.document for hit in hits], [documents[hit.id] for hit in hits])
+        assert len(hits) == min(k, len(expected))
         # The first compares hits with documents, the second with ranks; both together leave
         # open only the order of scores that are nearer than the tolerance.
-        assert _far_apart((hit.score, expected[hit.id].score) for hit in hits) == []
-        assert _far_apart(zip(_scores(hits), _scores(ranking), strict=False)) == []
+        assert _far_apart((hit.score, expected[hit.id]) for hit in hits) == []
+        ranking = sorted(scores, reverse=True)
+        assert _far_apart(zip((hit.score for hit in hits), ranking, strict=False)) == []
 
 
 def recall(found: Sequence[Sequence[Hit]], expected: Sequence[Sequence[Hit]]) -> float:
@@ -92,10 +96,6 @@ def _exact(document: Document | None) -> tuple[object, ...] | None:
         document.lang_confidence,
         metadata_json(document.metadata),
     )
-
-
-def _scores(hits: Sequence[Hit]) -> list[float]:
-    return [hit.score for hit in hits]
 
 
 def _far_apart(pairs: Iterable[tuple[float, float]]) -> list[tuple[float, float]]:

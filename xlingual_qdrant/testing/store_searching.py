@@ -113,8 +113,9 @@ class SearchingContract(StoreFixtures):
     ) -> None:
         collection, judge = mixed
         matching = judge.count(FILTERS[name])
-        for k in (10, 10_000):
-            for hits in collection.search(QUERIES, k, where=FILTERS[name]):
+        # Every document for every query is slow, and the eighth answer would be like the second.
+        for k, queries in ((10, QUERIES), (10_000, QUERIES[:2])):
+            for hits in collection.search(queries, k, where=FILTERS[name]):
                 assert_well_formed(hits)
                 assert len(hits) == min(k, matching)
 
@@ -154,7 +155,7 @@ class SearchingContract(StoreFixtures):
     def test_a_batch_of_queries_is_answered_like_each_alone(
         self, large: SideBySide, exact: bool
     ) -> None:
-        queries = random_vectors(20, DIMENSION, seed=5)
+        queries = random_vectors(8, DIMENSION, seed=5)
         for where in (None, F("lang") == "de"):
             together = large.collection.search(queries, 5, where=where, exact=exact)
             for row, hits in enumerate(together):

@@ -14,11 +14,17 @@ from __future__ import annotations
 from xlingual_qdrant.testing.store_documents import DocumentsContract
 from xlingual_qdrant.testing.store_keeping import KeepingContract
 from xlingual_qdrant.testing.store_languages import LanguagesContract
+from xlingual_qdrant.testing.store_ranking import RankingContract
 from xlingual_qdrant.testing.store_replacing import ReplacingContract
 from xlingual_qdrant.testing.store_searching import SearchingContract
 
 
 class StoreContract(
-    KeepingContract, ReplacingContract, DocumentsContract, SearchingContract, LanguagesContract
+    KeepingContract,
+    ReplacingContract,
+    DocumentsContract,
+    SearchingContract,
+    LanguagesContract,
+    RankingContract,
 ):
     """All promises of a store: that it keeps what it is given, and finds the nearest."""

@@ -42,6 +42,8 @@ MODES: dict[str, dict[str, Any]] = {
 }
 SEEN = (0, 5, 20)
 """Learned queries of each language, beside all of the other half."""
+LEARNING = ("neutral", "balanced", "bridge")
+"""The modes that are measured with few learned queries, too."""
 
 
 def read(path: Path) -> list[Row]:
@@ -55,6 +57,19 @@ def read(path: Path) -> list[Row]:
 
 
 @dataclass(frozen=True)
+class Outcome:
+    """What became of one question.
+
+    ranks: of the right paragraphs. own: share of its language among the first ten hits. same:
+    whether the only right one is in its language.
+    """
+
+    ranks: list[int]
+    own: float
+    same: bool
+
+
+@dataclass(frozen=True)
 class Pool:
     """A collection and its questions. home: the only language of a paragraph, if it has one."""
 
@@ -65,43 +80,53 @@ class Pool:
     home: Mapping[str, str] | None
     size: int
 
-    def figures(self, options: Mapping[str, Any], seen: int | None, every: int) -> Figures:
-        """Return the figures of one mode. seen: learned queries of each language; None: all."""
-        ranks: list[list[int]] = []
-        own: list[float] = []
-        same: list[bool] = []
+    def figures(self, every: int) -> dict[str, Figures]:
+        """Return the figures of each mode, and of some with few learned queries."""
+        outcomes: dict[str, list[Outcome]] = {}
         for half in (False, True):
             there = [q for q in self.questions if (q["paragraph"] in self.second_half) == half]
             others = [q for q in self.questions if (q["paragraph"] in self.second_half) != half]
-            self.learn(others, seen)
-            asked = there[::every]
-            found = self.collection.search_many(
-                [q["text"] for q in asked],
-                lang=[q["lang"] for q in asked],
-                k=self.size,
-                **options,
+            for seen in (None, *SEEN):
+                self.learn(others, seen)
+                for mode in MODES if seen is None else LEARNING:
+                    label = mode if seen is None else f"{mode}, {seen} learned"
+                    outcomes.setdefault(label, []).extend(self.ask(there[::every], mode))
+        return {label: self.summary(some) for label, some in outcomes.items()}
+
+    def ask(self, questions: list[Row], mode: str) -> Iterator[Outcome]:
+        """Yield what became of each question."""
+        found = self.collection.search_many(
+            [question["text"] for question in questions],
+            lang=[question["lang"] for question in questions],
+            k=self.size,
+            **MODES[mode],
+        )
+        for question, hits in zip(questions, found, strict=True):
+            wanted = f"{question['paragraph']}|"
+            yield Outcome(
+                [n for n, hit in enumerate(hits, 1) if hit.id.startswith(wanted)],
+                float(np.mean([hit.lang == question["lang"] for hit in hits[:10]])),
+                self.home is not None and self.home[question["paragraph"]] == question["lang"],
             )
-            for question, hits in zip(asked, found, strict=True):
-                own.append(float(np.mean([hit.lang == question["lang"] for hit in hits[:10]])))
-                wanted = f"{question['paragraph']}|"
-                ranks.append([n for n, hit in enumerate(hits, 1) if hit.id.startswith(wanted)])
-                if self.home is not None:
-                    same.append(self.home[question["paragraph"]] == question["lang"])
-        figures = {"own": 100 * float(np.mean(own)), "fair": 100 / len(self.langs)}
+
+    def summary(self, outcomes: list[Outcome]) -> Figures:
+        """Return the figures in percent."""
+        own = 100 * float(np.mean([outcome.own for outcome in outcomes]))
+        figures = {"own": own, "fair": 100 / len(self.langs)}
+        ranks = np.array([outcome.ranks for outcome in outcomes])
         if self.home is None:
-            many = np.array(ranks)
             places = np.arange(1, len(self.langs) + 1)
-            covered = many[:, -1] <= 2 * len(self.langs)
+            covered = ranks[:, -1] <= 2 * len(self.langs)
             return figures | {
-                "mAP": 100 * float((places / many).mean()),
+                "mAP": 100 * float((places / ranks).mean()),
                 "coverage": 100 * float(covered.mean()),
             }
-        reciprocal = 1 / np.array([first for first, *_ in ranks])
-        at_home = np.array(same)
+        reciprocal = 1 / ranks[:, 0]
+        same = np.array([outcome.same for outcome in outcomes])
         return figures | {
             "MRR": 100 * float(reciprocal.mean()),
-            "same": 100 * float(reciprocal[at_home].mean()),
-            "cross": 100 * float(reciprocal[~at_home].mean()),
+            "same": 100 * float(reciprocal[same].mean()),
+            "cross": 100 * float(reciprocal[~same].mean()),
         }
 
     def learn(self, questions: list[Row], seen: int | None) -> None:
@@ -174,11 +199,7 @@ def main(data: Path, every: int) -> None:
     warnings.simplefilter("ignore", XlingualWarning)  # a few paragraphs are long: the same for all
     with tempfile.TemporaryDirectory() as folder:
         for name, pool in pools(data, Path(folder)):
-            found = {mode: pool.figures(options, None, every) for mode, options in MODES.items()}
-            for seen in SEEN:
-                for mode in ("neutral", "balanced", "bridge"):
-                    label = f"{mode}, {seen} learned"
-                    found[label] = pool.figures(MODES[mode], seen, every)
+            found = pool.figures(every)
             bars += bars_of(name, found)
     head = "XQuAD questions to paragraphs, bundled model; figures in percent"
     report("ranking", [f"{head}; every {every}. question" if every > 1 else head], bars)

@@ -14,7 +14,7 @@ asked (hubs). What is done about it here:
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -72,13 +72,12 @@ class Centres:
 
     def moved_queries(self, queries: Vectors, tags: Sequence[str]) -> Vectors:
         """Return queries without what is common to those of their language; unit rows."""
-        return units(queries - np.stack([self.of_query(tag) for tag in tags]))
+        return units(queries - _by_row(tags, self.of_query))
 
     def moved_documents(self, vectors: Vectors, tags: Sequence[str]) -> Vectors:
         """Return documents without what is common to their language; unit rows."""
         zero = np.zeros_like(self.any_query)
-        taken = np.stack([_of_language(self.documents, tag, zero) for tag in tags])
-        return units(vectors - taken)
+        return units(vectors - _by_row(tags, lambda tag: _of_language(self.documents, tag, zero)))
 
 
 def centres(statistics: Statistics) -> Centres:
@@ -121,6 +120,12 @@ def _shrunk(deviation: Vector, count: int, variance: float) -> Vector:
     return shrinkage(deviation, count, variance) * deviation
 
 
+def _by_row(tags: Sequence[str], vector_of: Callable[[str], Vector]) -> Vectors:
+    """Return the vector of each row's tag; asked for once a tag."""
+    known, rows = np.unique(np.array(tags, dtype=np.str_), return_inverse=True)
+    return np.stack([vector_of(tag) for tag in known.tolist()])[rows]
+
+
 def _of_language(known: Mapping[str, Vector], tag: str, otherwise: Vector) -> Vector:
     return known.get(tag, known.get(tag.partition("-")[0], otherwise))
 
@@ -139,7 +144,7 @@ class Components:
         if not self.directions:
             return vectors
         zero = np.zeros(vectors.shape[1], dtype=np.float32)
-        taken = np.stack([_of_language(self.directions, tag, zero) for tag in tags])
+        taken = _by_row(tags, lambda tag: _of_language(self.directions, tag, zero))
         along = np.einsum("ij,ij->i", vectors, taken)
         return units(vectors - along[:, None] * taken)
 

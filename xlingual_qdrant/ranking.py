@@ -191,21 +191,22 @@ class Ranker:
     def candidates(self, queries: Vectors, tags: Sequence[str], width: int) -> list[Candidates]:
         """Return candidates with their scores. width: rows to ask for, of each language if so."""
         moved = queries if self._space is None else self._space.queries(queries, tags)
-        found = self._rows(moved, width)
-        scored = [
-            self._scored(hits, query, away, tag)
-            for hits, query, away, tag in zip(found, queries, moved, tags, strict=True)
-        ]
+        scored = self._found(queries, moved, width)
         if self._ranking.rescore == "bridge":
-            bridged = np.stack(
-                [_bridge(away, each, self._space) for away, each in zip(moved, scored, strict=True)]
+            moved = np.stack(
+                [_bridge(each, near) for each, near in zip(moved, scored, strict=True)]
             )
-            found = self._rows(bridged, width)
-            scored = [
-                self._scored(hits, query, away, tag)
-                for hits, query, away, tag in zip(found, queries, bridged, tags, strict=True)
-            ]
+            scored = self._found(queries, moved, width)
         return [self._shifted(each, tag) for each, tag in zip(scored, tags, strict=True)]
+
+    def _found(self, queries: Vectors, moved: Vectors, width: int) -> list[Candidates]:
+        """Return what is nearest to moved queries, scored."""
+        found = self._rows(moved, width)
+        vectors = self._vectors(found) if self._space is not None else {}
+        return [
+            self._scored(hits, vectors, query, away)
+            for hits, query, away in zip(found, queries, moved, strict=True)
+        ]
 
     def _rows(self, queries: Vectors, width: int) -> list[list[Hit]]:
         return self._documents.nearest_rows(
@@ -217,23 +218,30 @@ class Ranker:
         )
 
     def _scored(
-        self, hits: list[Hit], query: NDArray[np.float32], moved: NDArray[np.float32], tag: str
+        self,
+        hits: list[Hit],
+        known: Mapping[str, NDArray[np.float32]],
+        query: NDArray[np.float32],
+        moved: NDArray[np.float32],
     ) -> Candidates:
         tags = np.array([hit.lang for hit in hits], dtype=np.str_)
-        if self._space is None:
+        if self._space is None or not hits:
             cosines = np.array([hit.score for hit in hits], dtype=np.float32)
-            return Candidates(hits, tags, np.empty((0, len(query)), np.float32), cosines, cosines)
-        vectors = self._vectors(hits, len(query))
+            none = np.empty((0, len(query)), dtype=np.float32)
+            return Candidates(hits, tags, none, cosines, cosines)
+        vectors = np.stack([known[hit.id] for hit in hits])
         cosines = np.clip(vectors @ query, -1, 1)
         placed = self._space.documents(vectors, tags.tolist())
         scores = self._space.scores(placed, vectors, moved, query)
         return Candidates(hits, tags, placed, cosines, scores)
 
-    def _vectors(self, hits: list[Hit], dimension: int) -> Vectors:
-        there = self._documents.stored.fetch_vectors([hit.id for hit in hits])
-        zero = np.zeros(dimension, dtype=np.float32)  # deleted since it was found
-        rows = [zero if vector is None else vector for vector in there]
-        return np.array(rows, dtype=np.float32).reshape(len(hits), dimension)
+    def _vectors(self, found: list[list[Hit]]) -> dict[str, NDArray[np.float32]]:
+        """Return the vector of each row that was found, by id."""
+        ids = list({hit.id for hits in found for hit in hits})
+        zero = np.zeros(self._documents.stored.schema.dimension, dtype=np.float32)
+        there = self._documents.stored.fetch_vectors(ids)
+        # One that was deleted since it was found goes to the end.
+        return {id: zero if v is None else v for id, v in zip(ids, there, strict=True)}
 
     def _shifted(self, candidates: Candidates, tag: str) -> Candidates:
         """Return candidates with the scores of each language moved as `prefer` says."""
@@ -310,7 +318,8 @@ class Ranker:
         if ranking.balance:
             hits = _in_turn(hits)
         if ranking.diversity and k is not None and hits:
-            vectors = self._vectors(hits, self._documents.stored.schema.dimension)
+            known = self._vectors([hits])
+            vectors = np.stack([known[hit.id] for hit in hits])
             scores = np.array([hit.score for hit in hits], dtype=np.float32)
             rows = corrections.diverse(scores, vectors, k, ranking.diversity)
             return [hits[row] for row in rows]
@@ -374,8 +383,6 @@ class Space:
 
     def documents(self, vectors: Vectors, tags: Sequence[str]) -> Vectors:
         """Return moved documents, unit rows."""
-        if not len(vectors):
-            return vectors
         if self.components is not None:
             return self.components.without(vectors, tags)
         if self.centres is not None:
@@ -390,7 +397,7 @@ class Space:
         query: NDArray[np.float32],
     ) -> Scores:
         """Return the scores of documents. placed, moved: in this space; vectors, query: before."""
-        if self.sample is None or not len(vectors):
+        if self.sample is None:
             return (placed @ moved).astype(np.float32)
         cosines = vectors @ query
         k = min(corrections.TOP, len(cosines))
@@ -411,14 +418,11 @@ def _space(statistics: Statistics, ranking: Ranking) -> Space:
             return Space(corrections.centres(statistics), None, None, spread)
 
 
-def _bridge(
-    moved: NDArray[np.float32], candidates: Candidates, space: Space | None
-) -> NDArray[np.float32]:
+def _bridge(moved: NDArray[np.float32], near: Candidates) -> NDArray[np.float32]:
     """Return the query with its best hit added: from a text to its versions in other languages."""
-    if not candidates.hits or space is None:
+    if not near.hits:
         return moved
-    best = candidates.vectors[int(np.argmax(candidates.scores))]
-    [bridged] = corrections.units((moved + best)[None, :])
+    [bridged] = corrections.units((moved + near.vectors[int(np.argmax(near.scores))])[None, :])
     return bridged
 
 

@@ -1,46 +1,33 @@
 """Figures of the bundled model, each against its bar.
 
-    python benchmarks/quality.py --data EVAL_DIR [--tool QUALITY_PY] [--json OUT]
+    python benchmarks/quality.py --data EVAL_DIR [--json OUT]
 
-EVAL_DIR holds the evaluation files, QUALITY_PY implements their tasks (default:
-`../../tools/quality.py` seen from the data). Speed is measured on one thread. The report
-goes to stdout and to `benchmarks/results/quality.txt`; the exit code is 1 if a bar is missed.
+EVAL_DIR holds the evaluation files, `xlingual_qdrant.queries.evaluation` measures their tasks, as
+`xlingual evaluate --folder` does. Speed is measured on one thread. The report goes to stdout and
+to `benchmarks/results/quality.txt`; the exit code is 1 if a bar is missed.
 """
 
 from __future__ import annotations
 
 import gzip
-import importlib.util
 import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from statistics import median
-from types import ModuleType
 from typing import Any
 
 import click
-import numpy as np
-from numpy.typing import NDArray
 from reporting import Bar, report
 from sentencepiece import SentencePieceProcessor
 from xlingual_adapters.embedders.static import BUNDLED, StaticEmbedder
 
+from xlingual_qdrant.queries.evaluation import evaluate_folder
+
 TASKS = ("tatoeba", "xquad", "sts", "sib200", "mining")
 ROUNDS = 5  # speeds are medians of so many
-
-
-class Encoder:
-    """The bundled model as the tool wants it: `--encoder quality:Encoder`."""
-
-    def __init__(self) -> None:
-        self._embedder = StaticEmbedder.open(BUNDLED)
-
-    def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Return unit rows, shape (len(texts), dimension)."""
-        return self._embedder.embed_documents(texts)
 
 
 def quality_bars(results: dict[str, Any]) -> Iterator[Bar]:
@@ -119,16 +106,6 @@ def size_bars() -> Iterator[Bar]:
     yield Bar("All files, MB", sum(sizes.values()), most=25)
 
 
-def load_tool(path: Path) -> ModuleType:
-    """Import the file that implements the tasks."""
-    spec = importlib.util.spec_from_file_location("quality_tool", path)
-    if spec is None or spec.loader is None:
-        raise click.UsageError(f"{path} is not a Python file")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 def head() -> str:
     """Return what model was measured, and how the figures are to be read."""
     config = StaticEmbedder.open(BUNDLED).config
@@ -140,15 +117,12 @@ FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 
 @click.command(help=__doc__)
 @click.option("--data", type=FOLDER, required=True)
-@click.option("--tool", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--json", "json_path", type=click.Path(dir_okay=False, path_type=Path))
-def main(data: Path, tool: Path | None, json_path: Path | None) -> None:
+def main(data: Path, json_path: Path | None) -> None:
     """Measure, report, and fail if a bar is missed."""
-    module = load_tool(tool or data.resolve().parents[1] / "tools" / "quality.py")
     with gzip.open(data / "tatoeba.tsv.gz", "rt", encoding="utf-8", newline="\n") as lines:
         texts = [text for line in lines for text in line.rstrip("\n").split("\t")[2:]][2:]
-    encoder = Encoder()
-    results = {task: module.TASKS[task](encoder, data) for task in TASKS}
+    results = evaluate_folder(StaticEmbedder.open(BUNDLED), data, TASKS)
     bars = [*quality_bars(results), *speed_bars(texts), *load_bars(), *size_bars()]
     if json_path:
         json_path.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")

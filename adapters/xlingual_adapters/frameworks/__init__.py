@@ -1,0 +1,1 @@
+"""Bridges to other frameworks, one file for each."""

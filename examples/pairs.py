@@ -1,6 +1,6 @@
-"""How near are two texts? The cosine of their vectors says it, across languages."""
+"""How near are two texts, and do they say the same? The answer is for their two languages."""
 
-from xlingual_qdrant import load_embedder
+from xlingual_qdrant.queries.pairs import score_pairs
 
 pairs = [
     ("I love programming", "J'adore la programmation"),
@@ -8,8 +8,6 @@ pairs = [
     ("The server is down", "Le serveur est en panne"),
 ]
 
-embedder = load_embedder()
-left = embedder.embed_documents([a for a, _ in pairs])
-right = embedder.embed_documents([b for _, b in pairs])
-for (a, b), cosine in zip(pairs, (left * right).sum(axis=1), strict=True):
-    print(f"{cosine:.4f} | {a} <-> {b}")
+for pair in score_pairs(None, pairs):
+    verdict = "same" if pair.same else "other"
+    print(f"{pair.cosine:.4f} {verdict:<5} | {pair.left} <-> {pair.right}")

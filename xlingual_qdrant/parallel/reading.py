@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
-from typing import Any
+from typing import Any, NamedTuple
 
 from xlingual_qdrant.errors import (
     InvalidDocument,
@@ -80,7 +80,22 @@ def read_pairs(
     return found
 
 
-def _read_file(file: str | os.PathLike[str], columns: PairColumns, found: PairsRead) -> None:
+class PairRow(NamedTuple):
+    """A row that holds a pair. line: where it begins, from 1; fields: all of them, by name."""
+
+    line: int
+    pair: TextPair
+    fields: Mapping[str, Any]
+
+
+def pair_rows(
+    file: str | os.PathLike[str], columns: PairColumns | None = None
+) -> Iterator[PairRow | Rejection]:
+    """Yield the rows of a file in their order; a bad row is a rejection, a bad file raises.
+
+    Raises FileUnavailable, UnreadableFile, UnknownColumn, MissingExtra.
+    """
+    columns = columns or PairColumns()
     with open_source(file) as opened:
         if opened.format == "txt":
             raise UnreadableFile(
@@ -93,20 +108,27 @@ def _read_file(file: str | os.PathLike[str], columns: PairColumns, found: PairsR
     with open_source(file) as opened:
         # The reader checks the columns that a mapping names, whatever they are to be.
         for record in read_records(opened, FieldMapping(text=left, id=right)):
-            found.read += 1
-            rejection = (
-                record
-                if isinstance(record, Rejection)
-                else _take(record, left, right, columns, found, opened.name)
-            )
-            if rejection is not None:
-                found.rejected[rejection.reason] += 1
-                found.first_rejection = found.first_rejection or rejection
+            if isinstance(record, Rejection):
+                yield record
+            else:
+                yield _row(record, left, right, columns, opened.name)
 
 
-def _take(
-    record: RawRecord, left: str, right: str, columns: PairColumns, found: PairsRead, file: str
-) -> Rejection | None:
+def _read_file(file: str | os.PathLike[str], columns: PairColumns, found: PairsRead) -> None:
+    for row in pair_rows(file, columns):
+        found.read += 1
+        if isinstance(row, Rejection):
+            found.rejected[row.reason] += 1
+            found.first_rejection = found.first_rejection or row
+        elif same_text(row.pair.left) == same_text(row.pair.right):
+            found.identical += 1
+        else:
+            found.pairs.append(row.pair)
+
+
+def _row(
+    record: RawRecord, left: str, right: str, columns: PairColumns, file: str
+) -> PairRow | Rejection:
     fields = record.fields
     try:
         for name in (left, right):
@@ -124,11 +146,7 @@ def _take(
         )
     except InvalidDocument as exc:
         return Rejection(file, record.line, exc.reason, exc.detail, record.raw or "")
-    if same_text(pair.left) == same_text(pair.right):
-        found.identical += 1
-    else:
-        found.pairs.append(pair)
-    return None
+    return PairRow(record.line, pair, fields)
 
 
 def _usual_columns(file: str | os.PathLike[str]) -> tuple[str, str]:

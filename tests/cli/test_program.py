@@ -49,7 +49,10 @@ def test_every_file_of_a_command_is_in_the_table():
     parts = {
         "__init__",
         "addresses",
+        "classify_predict",
+        "classify_report",
         "input",
+        "labelled",
         "models_bench",
         "options",
         "output",

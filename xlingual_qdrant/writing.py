@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any, Literal, TypeAlias, cast, get_args
@@ -215,6 +215,27 @@ def prepare(
     replaced = [document.id for document in kept if known[document.id] is not None]
     suspect = ailments(document.text for document in kept)
     return Prepared(kept, made, added, updated, unchanged, replaced, suspect)
+
+
+def without(prepared: Prepared, ids: Collection[str]) -> Prepared:
+    """Return what was prepared without some new documents, and without their chunks."""
+    if not ids:
+        return prepared
+    rows = prepared.rows
+    left = [
+        row
+        for row, each in enumerate(rows.rows)
+        if each.id not in ids and each.metadata.get(chunks.CHUNK_OF) not in ids
+    ]
+    kept = [rows.rows[row] for row in left]
+    documents = [document for document in prepared.documents if document.id not in ids]
+    parts = [each.metadata.get(chunks.CHUNK_OF) for each in kept[len(documents) :]]
+    truncated = [id for id in rows.truncated if id not in ids]
+    made = Embedded(kept, rows.vectors[left], truncated, len(parts), len({*map(str, parts)}))
+    suspect = ailments(document.text for document in documents)
+    return replace(
+        prepared, documents=documents, rows=made, added=prepared.added - len(ids), suspect=suspect
+    )
 
 
 def _same_vectors(

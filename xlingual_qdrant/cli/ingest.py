@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
-from typing import get_args
+from typing import TYPE_CHECKING, get_args
 
 import click
 from click.exceptions import Exit
@@ -22,6 +22,9 @@ from xlingual_qdrant.ingest.pipeline import ingest
 from xlingual_qdrant.ingest.report import IngestReport
 from xlingual_qdrant.ingest.sharding import Shard
 from xlingual_qdrant.ingest.windows import WINDOW
+
+if TYPE_CHECKING:
+    from xlingual_qdrant.queries.skipping import DuplicateFinder
 
 COUNTS_SHOWN = 12
 """Languages that the summary names; --json names all."""
@@ -90,6 +93,18 @@ Examples:
     type=click.Choice(FORMATS),
     help="The format of the files, whatever their endings; of standard input [jsonl].",
 )
+@click.option(
+    "--skip-duplicates",
+    is_flag=True,
+    help="Store no new text that is there already in nearly the same words, also within the files.",
+)
+@click.option(
+    "--skip-kinds",
+    metavar="KINDS",
+    default="exact,near",
+    show_default=True,
+    help="What --skip-duplicates looks for; cross-lingual needs a calibrated collection.",
+)
 @common_options
 @pass_options
 def command(
@@ -108,6 +123,8 @@ def command(
     dry_run: bool,
     shard: Shard | None,
     format: Format | None,
+    skip_duplicates: bool,
+    skip_kinds: str,
 ) -> None:
     """Read texts from each FILE into a collection; - is standard input.
 
@@ -123,6 +140,8 @@ def command(
         letters = (
             stack.enter_context(DeadLetters(dead_letter, sources=files)) if dead_letter else None
         )
+        if skip_duplicates and dry_run:
+            raise UsageError("--dry-run embeds nothing, and so finds no duplicates; do one of both")
         collection = _opened(options, stack, dry_run=dry_run)
         try:
             with progress_bar(options) as bar:
@@ -138,6 +157,7 @@ def command(
                     shard=shard,
                     long_texts=long_texts,
                     mend=mend,
+                    skip=_finder(collection, skip_kinds) if skip_duplicates else None,
                     on_reject=letters.write if letters else None,
                     on_progress=bar.watch if bar else None,
                 )
@@ -158,6 +178,13 @@ def command(
         print_json([report.to_json()])
     if report.failed:
         raise Exit(1)
+
+
+def _finder(collection: Collection | None, kinds: str) -> DuplicateFinder:
+    from xlingual_qdrant.queries.skipping import DuplicateFinder
+
+    assert collection is not None  # only a dry run does without
+    return DuplicateFinder(collection, kinds=[kind.strip() for kind in kinds.split(",")])
 
 
 def _opened(options: Options, stack: ExitStack, *, dry_run: bool) -> Collection | None:
@@ -195,7 +222,11 @@ def _summary(
         "rejected": report.rejected,
         "truncated": report.truncated,
     }
-    sometimes = {"chunked": report.chunked, "suspect": sum(report.suspect.values())}
+    sometimes = {
+        "duplicates": report.duplicates,
+        "chunked": report.chunked,
+        "suspect": sum(report.suspect.values()),
+    }
     shown = always | {count: value for count, value in sometimes.items() if value}
     if report.cached is not None and report.cached + (report.computed or 0):
         shown["cached"] = report.cached
@@ -209,6 +240,9 @@ def _remark(count: str, report: IngestReport, dead_letter: str | None) -> str:
     if count == "rejected" and report.rejected:
         kept = f"kept in {dead_letter}" if dead_letter else "--dead-letter FILE keeps them"
         return f"  {_counts(report.reasons)}; {kept}"
+    if count == "duplicates":
+        kept = f"kept in {dead_letter}" if dead_letter else "--dead-letter FILE keeps them"
+        return f"  not stored; {kept}"
     if count == "truncated" and report.truncated:
         return "  longer than the model reads; --long-texts chunk divides them"
     if count == "chunked":

@@ -17,6 +17,7 @@ from xlingual_qdrant.documents import Document, LongTexts, content_hash
 from xlingual_qdrant.errors import Reason, UsageError
 from xlingual_qdrant.ingest.channel import Cancelled, Channel
 from xlingual_qdrant.ingest.fields import FieldMapping
+from xlingual_qdrant.ingest.known import Skip, as_duplicate
 from xlingual_qdrant.ingest.opening import STDIN, checked_format
 from xlingual_qdrant.ingest.records import Rejection
 from xlingual_qdrant.ingest.report import IngestReport, Progress
@@ -24,7 +25,7 @@ from xlingual_qdrant.ingest.sharding import Shard
 from xlingual_qdrant.ingest.windows import WINDOW, Check, Source, Window, WindowReader
 from xlingual_qdrant.schema import FieldType
 from xlingual_qdrant.validation import with_mended_text
-from xlingual_qdrant.writing import Prepared, refuse_long
+from xlingual_qdrant.writing import Prepared, refuse_long, without
 
 T = TypeVar("T")
 
@@ -45,6 +46,7 @@ def ingest(
     shard: Shard | str | None = None,
     long_texts: LongTexts | None = None,
     mend: bool = False,
+    skip: Skip | None = None,
     on_reject: Callable[[Rejection], None] | None = None,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> IngestReport:
@@ -59,6 +61,8 @@ def ingest(
     long_texts: what becomes of texts that are longer than the embedder reads: "warn" (the
     beginning is embedded, the report counts them), "error" (they are rejected), or "chunk";
     default: the collection's. mend: undo mojibake and escapes before anything else, with ftfy.
+    skip: says which new documents are not stored, because another says the same
+    (`queries.skipping.DuplicateFinder`); they are counted as duplicates, and go to on_reject.
     on_reject, on_progress: called in the caller's thread, after each window.
 
     A file that cannot be read does not stop the others, it is in the report. To resume after
@@ -79,8 +83,10 @@ def ingest(
     )
     if collection is None and not dry_run:
         raise UsageError("ingest needs a collection; only a dry run does without")
+    if skip is not None and dry_run:
+        raise UsageError("a dry run embeds nothing, and so finds no duplicates; do one of both")
     reader.check()
-    run = _Run(reader.bytes_total, on_reject, on_progress)
+    run = _Run(reader.bytes_total, on_reject, on_progress, skip)
     if collection is not None and isinstance(collection.embedder, CachedEmbedder) and not dry_run:
         run.tally = Tally()
     if collection is None or dry_run:
@@ -125,6 +131,7 @@ def _overlapped(collection: Collection, reader: WindowReader, run: _Run, policy:
         try:
             for window, prepared, tally in ready:
                 run.reject(window)
+                prepared = run.without_duplicates(window, prepared)
                 collection.commit(prepared)
                 pending.leave()
                 run.count(window, prepared, tally)
@@ -200,10 +207,12 @@ class _Run:
     bytes_total: int | None
     on_reject: Callable[[Rejection], None] | None
     on_progress: Callable[[Progress], None] | None
+    skip: Skip | None = None
     added: int = 0
     updated: int = 0
     unchanged: int = 0
     rejected: int = 0
+    duplicates: int = 0
     truncated: int = 0
     chunked: int = 0
     suspect: Counter[str] = field(default_factory=Counter[str])
@@ -214,7 +223,7 @@ class _Run:
 
     @property
     def read(self) -> int:
-        return self.added + self.updated + self.unchanged + self.rejected
+        return self.added + self.updated + self.unchanged + self.rejected + self.duplicates
 
     def reject(self, window: Window) -> None:
         """Hand the rejections to the caller; before the write, which may fail."""
@@ -223,6 +232,28 @@ class _Run:
             self.reasons[rejection.reason] += 1
             if self.on_reject:
                 self.on_reject(rejection)
+
+    def without_duplicates(self, window: Window, prepared: Prepared) -> Prepared:
+        """Return what is to be written, without new documents that say nothing new."""
+        if self.skip is None:
+            return prepared
+        there = set(prepared.replaced)
+        rows = [row for row, each in enumerate(prepared.documents) if each.id not in there]
+        if not rows:
+            return prepared
+        found = self.skip([prepared.documents[row] for row in rows], prepared.rows.vectors[rows])
+        known = {
+            prepared.documents[row].id: same
+            for row, same in zip(rows, found, strict=True)
+            if same is not None
+        }
+        self.duplicates += len(known)
+        if self.on_reject and known:
+            places = dict(zip((d.id for d in window.documents), window.places, strict=True))
+            for document in prepared.documents:
+                if document.id in known:
+                    self.on_reject(as_duplicate(document, known[document.id], places[document.id]))
+        return without(prepared, known.keys())
 
     def count(self, window: Window, prepared: Prepared, tally: Tally) -> None:
         if self.tally is not None:
@@ -265,6 +296,7 @@ class _Run:
                     self.updated,
                     self.unchanged,
                     self.rejected,
+                    self.duplicates,
                     window.bytes_read,
                     self.bytes_total,
                     window.file,
@@ -278,6 +310,7 @@ class _Run:
             updated=self.updated,
             unchanged=self.unchanged,
             rejected=self.rejected,
+            duplicates=self.duplicates,
             truncated=self.truncated,
             chunked=self.chunked,
             suspect=dict(self.suspect),

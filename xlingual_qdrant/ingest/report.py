@@ -56,6 +56,7 @@ class Progress:
     updated: int = 0
     unchanged: int = 0
     rejected: int = 0
+    duplicates: int = 0
     bytes_read: int = 0
     bytes_total: int | None = None
     file: str = ""
@@ -63,8 +64,9 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class IngestReport:
-    """What an ingestion did: read = added + updated + unchanged + rejected.
+    """What an ingestion did: read = added + updated + unchanged + rejected + duplicates.
 
+    duplicates: new ones that say what another document says, and were not stored (see `skip`).
     truncated: the embedder read only the beginning of their texts; they are stored whole.
     chunked: they are longer than the embedder reads, and were divided. suspect: texts that look
     damaged, by what is probably wrong with them (see `hygiene.Ailment`).
@@ -80,6 +82,7 @@ class IngestReport:
     updated: int = 0
     unchanged: int = 0
     rejected: int = 0
+    duplicates: int = 0
     truncated: int = 0
     chunked: int = 0
     suspect: dict[str, int] = field(default_factory=dict[str, int])
@@ -110,6 +113,7 @@ class IngestReport:
             "updated": self.updated,
             "unchanged": self.unchanged,
             "rejected": self.rejected,
+            "duplicates": self.duplicates,
             "truncated": self.truncated,
             "chunked": self.chunked,
             "suspect": {**self.suspect},

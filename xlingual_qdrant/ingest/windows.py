@@ -31,9 +31,13 @@ WINDOW_CHARACTERS = 2_000_000
 
 @dataclass(slots=True)
 class Window:
-    """Some documents and rejections in the order they were read. bytes_read: so far, in all."""
+    """Some documents and rejections in the order they were read. bytes_read: so far, in all.
+
+    places: the file and the line of each document.
+    """
 
     documents: list[Document] = field(default_factory=list[Document])
+    places: list[tuple[str, int]] = field(default_factory=list[tuple[str, int]])
     rejections: list[Rejection] = field(default_factory=list[Rejection])
     characters: int = 0
     bytes_read: int = 0
@@ -132,7 +136,7 @@ class WindowReader:
                 if self._shard is not None and not self._shard.takes(made):
                     tally.pass_over(made)
                     continue
-                rejection = self._take(made, record)
+                rejection = self._take(made, record, name)
                 tally.read += 1
                 if rejection is not None:
                     tally.rejected += 1
@@ -159,12 +163,15 @@ class WindowReader:
         except InvalidDocument as exc:
             return rejected(file, record, exc.reason, exc.detail)
 
-    def _take(self, made: Document | Rejection, record: RawRecord | Rejection) -> Rejection | None:
+    def _take(
+        self, made: Document | Rejection, record: RawRecord | Rejection, file: str
+    ) -> Rejection | None:
         """Put what a record has become into the window; return it if it is rejected."""
         window = self._window
         if isinstance(made, Document):
             raw = record.raw if isinstance(record, RawRecord) else None
             window.documents.append(made)
+            window.places.append((file, record.line))
             window.characters += len(raw or made.text)
             return None
         window.rejections.append(made)

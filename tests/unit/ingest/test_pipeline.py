@@ -19,6 +19,7 @@ from xlingual_qdrant.errors import (
     UsageError,
 )
 from xlingual_qdrant.ingest import FieldMapping, ingest
+from xlingual_qdrant.ingest.known import Known
 from xlingual_qdrant.memory import MemoryStore
 
 
@@ -238,3 +239,21 @@ def test_the_mapping_reaches_every_format(collection, write):
         mapping=mapping,
     )
     assert collection.languages() == {"sv": 2, "de": 1}
+
+
+def test_what_is_to_be_skipped_is_counted_and_told_and_not_written(collection, write):
+    file = write("a.jsonl", many(3, start=1))
+    told = []
+
+    def skip(documents, vectors):
+        assert len(documents) == len(vectors)
+        return [Known("1", "near", 0.9) if each.id == "2" else None for each in documents]
+
+    report = ingest(collection, file, skip=skip, on_reject=told.append)
+    assert (report.read, report.added, report.duplicates, report.rejected) == (3, 2, 1, 0)
+    assert collection.get("2") is None
+    [letter] = told
+    assert (letter.line, letter.reason) == (2, "duplicate")
+    assert letter.detail == "near duplicate of '1' (cosine 0.900)"
+    again = ingest(collection, file, skip=lambda documents, _: [None] * len(documents))
+    assert (again.added, again.unchanged, again.duplicates) == (1, 2, 0)

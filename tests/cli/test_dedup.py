@@ -1,0 +1,124 @@
+"""`xlingual dedup`, and `xlingual ingest --skip-duplicates`."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+TEXTS = {
+    "may": "Your parcel of 3 May has not arrived yet.",
+    "re": "RE: your parcel of 3 May has not arrived yet!",
+    "caps": "YOUR PARCEL OF 3 MAY HAS NOT ARRIVED YET.",
+    "june": "Your parcel of 3 June has not arrived yet.",
+}
+
+
+@pytest.fixture
+def texts(folder):
+    rows = [{"id": id, "text": text, "lang": "en"} for id, text in TEXTS.items()]
+    file = folder / "texts.jsonl"
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return file
+
+
+def test_nothing_is_deleted_unless_asked(run, texts, parse):
+    assert run("ingest", "texts.jsonl").exit_code == 0
+    result = run("dedup", "--json")
+    assert result.exit_code == 0, result.stderr
+    [group] = parse(result.stdout)
+    assert group["kept"] == "re"
+    assert {other["id"] for other in group["others"]} == {"may", "caps"}
+    assert {other["kind"] for other in group["others"]} == {"near"}
+    assert "Nothing was deleted" in result.stderr
+    assert len(parse(run("export").stdout)) == 4
+
+
+def test_what_is_deleted_can_be_read_back(run, texts, folder, parse):
+    run("ingest", "texts.jsonl")
+    before = run("export").stdout
+    result = run("dedup", "--apply", "--deleted", "gone.jsonl")
+    assert result.exit_code == 0, result.stderr
+    assert "Deleted 2 documents" in result.stderr
+    assert [row["id"] for row in parse(run("export").stdout)] == ["june", "re"]
+    run("ingest", "gone.jsonl", "--metadata-field", "metadata")
+    assert sorted(parse(run("export").stdout), key=str) == sorted(parse(before), key=str)
+
+
+def test_files_are_read_and_never_changed(run, texts, folder, parse):
+    before = texts.read_bytes()
+    result = run("dedup", "texts.jsonl", "--out", "clean.jsonl", "--keep", "first")
+    assert result.exit_code == 0, result.stderr
+    kept = parse((folder / "clean.jsonl").read_text(encoding="utf-8"))
+    assert [row["id"] for row in kept] == ["may", "june"]
+    assert texts.read_bytes() == before
+    assert sorted(path.name for path in folder.iterdir()) == ["clean.jsonl", "texts.jsonl"]
+
+
+def test_lines_for_pipes_name_the_kept_one(run, texts):
+    result = run("dedup", "texts.jsonl", "--keep", "first", "--quiet")
+    lines = [line.split("\t") for line in result.stdout.splitlines()]
+    assert sorted((kind, id, kept) for kind, _, _, id, kept in lines) == [
+        ("exact", "caps", "may"),
+        ("near", "re", "may"),
+    ]
+    assert not result.stderr
+
+
+def test_refused_pairs_say_why(run, texts, parse):
+    result = run("dedup", "texts.jsonl", "--refused", "--json")
+    rows = parse(result.stdout)
+    assert {row["guard"] for row in rows} == {"numbers"}
+    assert any(row["reason"] == "numbers: 'may' against 'june'" for row in rows)
+    unguarded = run("dedup", "texts.jsonl", "--no-guards", "--kinds", "near", "--json")
+    [group] = parse(unguarded.stdout)
+    assert len(group["others"]) == 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("texts.jsonl", "--apply"), "never changed"),
+        (("texts.jsonl", "--langs", "en"), "not for files"),
+        (("--out", "x"), "--apply"),
+        (("--deleted", "x"), "--apply"),
+        (("texts.jsonl", "--without-guard", "number"), "numbers"),
+        (("texts.jsonl", "--kinds", "exact,same"), "near"),
+    ],
+)
+def test_wrong_usage_is_2(run, texts, arguments, said):
+    result = run("dedup", *arguments)
+    assert result.exit_code == 2
+    assert said in result.stderr
+
+
+def test_a_table_shows_the_texts(texts, terminal):
+    code, shown = terminal("dedup", "texts.jsonl", "--keep", "first")
+    assert code == 0
+    assert "RE: your parcel" in shown
+    assert "kept" in shown
+
+
+def test_duplicates_are_not_stored_if_so_asked(run, texts, folder, parse):
+    arguments = ("ingest", "texts.jsonl", "--skip-duplicates", "--json")
+    result = run(*arguments, "--dead-letter", "dead.jsonl")
+    assert result.exit_code == 0, result.stderr
+    [report] = parse(result.stdout)
+    assert (report["read"], report["added"], report["duplicates"]) == (4, 2, 2)
+    dead = parse((folder / "dead.jsonl").read_text(encoding="utf-8"))
+    assert [(row["line"], row["reason"]) for row in dead] == [(2, "duplicate"), (3, "duplicate")]
+    assert all("'may'" in row["detail"] for row in dead)
+    [again] = parse(run(*arguments).stdout)
+    assert (again["unchanged"], again["duplicates"], again["added"]) == (2, 2, 0)
+
+
+def test_a_dry_run_finds_no_duplicates_and_says_so(run, texts):
+    result = run("ingest", "texts.jsonl", "--skip-duplicates", "--dry-run")
+    assert result.exit_code == 2
+    assert "embeds nothing" in result.stderr
+
+
+def test_cross_lingual_ones_need_a_calibration_at_ingestion(run, texts):
+    result = run("ingest", "texts.jsonl", "--skip-duplicates", "--skip-kinds", "cross-lingual")
+    assert result.exit_code == 2
+    assert "calibrate" in result.stderr

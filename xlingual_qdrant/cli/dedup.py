@@ -1,0 +1,298 @@
+"""`xlingual dedup`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from xlingual_qdrant.cli.options import (
+    Options,
+    common_options,
+    langs_option,
+    note,
+    pass_options,
+    where_option,
+)
+from xlingual_qdrant.cli.output import (
+    counted,
+    document_row,
+    json_line,
+    print_json,
+    print_rows,
+    print_table,
+    written_file,
+)
+from xlingual_qdrant.cli.progress import ProgressBar, progress_bar
+from xlingual_qdrant.errors import UsageError
+
+if TYPE_CHECKING:
+    from xlingual_qdrant.collection import Collection
+    from xlingual_qdrant.ingest.records import Rejection
+    from xlingual_qdrant.queries.corpus import Corpus
+    from xlingual_qdrant.queries.duplicates import DuplicateReport
+
+_SHOWN = 20
+"""Groups that a table shows; a pipe and --json get all."""
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  xlingual dedup
+  xlingual dedup --apply --deleted removed.jsonl
+  xlingual dedup --kinds exact,near --keep first --where 'year = 2024'
+  xlingual dedup --keep 'prefer-lang en,de' --json > groups.jsonl
+  xlingual dedup tickets.jsonl --out clean.jsonl"""
+)
+@click.argument("files", nargs=-1, metavar="[FILE...]", type=click.Path())
+@click.option(
+    "--kinds",
+    metavar="KINDS",
+    help="Look for these only: exact, near, cross-lingual, with commas between [all].",
+)
+@click.option(
+    "--threshold",
+    type=click.FloatRange(0, 1, min_open=True),
+    metavar="COSINE",
+    help="The least cosine of near duplicates; the guards decide about what is above it [0.65].",
+)
+@click.option(
+    "--margin",
+    type=float,
+    metavar="MARGIN",
+    help="The least cosine of translations, less the mean of their neighbours [learned].",
+)
+@click.option(
+    "--linking",
+    type=click.Choice(["star", "components"]),
+    default="star",
+    show_default=True,
+    help="Each duplicate is one of the text that is kept, or whatever is linked step by step.",
+)
+@click.option(
+    "--keep",
+    metavar="RULE",
+    default="longest",
+    show_default=True,
+    help="Which text stays: longest, first, or 'prefer-lang en,de'.",
+)
+@click.option(
+    "--without-guard",
+    multiple=True,
+    metavar="NAME",
+    help="Leave out a guard: numbers, negation, places or words (repeatable).",
+)
+@click.option("--no-guards", is_flag=True, help="Let the cosine alone decide.")
+@click.option("--approximate", is_flag=True, help="Find near duplicates faster, and miss a few.")
+@click.option("--refused", is_flag=True, help="Print near pairs that a guard refused, and why.")
+@click.option("--apply", is_flag=True, help="Delete all duplicates but the one that is kept.")
+@click.option(
+    "--deleted",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="With --apply, write what is deleted to this file first, as JSON Lines.",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Of files, write the texts that stay to this file, as JSON Lines.",
+)
+@click.option(
+    "--checkpoint",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="Keep finished steps in this folder; the same command goes on from there.",
+)
+@langs_option
+@where_option
+@common_options
+@pass_options
+def command(
+    options: Options,
+    files: tuple[str, ...],
+    kinds: str | None,
+    threshold: float | None,
+    margin: float | None,
+    linking: str,
+    keep: str,
+    without_guard: tuple[str, ...],
+    no_guards: bool,
+    approximate: bool,
+    refused: bool,
+    apply: bool,
+    deleted: Path | None,
+    out: Path | None,
+    checkpoint: Path | None,
+    langs: tuple[str, ...] | None,
+    where: str | None,
+) -> None:
+    """Find texts that say the same: in the collection, or in each FILE.
+
+    Exact duplicates are the same text apart from case, width and white space; near ones are of
+    one language and have nearly the same words; cross-lingual ones are translations. Guards look
+    at what differs: texts with other numbers, names or a negation are no duplicates.
+
+    Nothing is deleted without --apply. On a terminal a table is printed, into a pipe lines of
+    kind, score, language and id of each duplicate and the id that is kept, with --json an object
+    for each group.
+    """
+    from xlingual_qdrant.queries.duplicate_pairs import KINDS
+    from xlingual_qdrant.queries.duplicates import find_duplicates, kept_documents
+    from xlingual_qdrant.queries.guards import GUARDS, checked_guards
+
+    _check(files, apply, deleted, out, langs, where)
+    left_out = GUARDS if no_guards else checked_guards(without_guard)
+    with ExitStack() as stack:
+        collection = stack.enter_context(_opened(options, bool(files)))
+        corpus = _corpus(collection, files) if files else None
+        with progress_bar(options) as bar:
+            report = find_duplicates(
+                collection if corpus is None else corpus,
+                kinds=KINDS if kinds is None else [kind.strip() for kind in kinds.split(",")],
+                threshold=threshold,
+                margin=margin,
+                linking=linking,  # pyright: ignore[reportArgumentType]
+                keep=keep,
+                guards=[guard for guard in GUARDS if guard not in left_out],
+                langs=langs,
+                where=where,
+                approximate=approximate,
+                checkpoint=checkpoint,
+                on_progress=_watched(bar),
+            )
+        if corpus is not None and out is not None:
+            with written_file(out) as stream:
+                for document in kept_documents(corpus, report):
+                    stream.write(json_line(document_row(document)))
+        else:
+            _print(report, options, refused)
+        for line in _summary(report):
+            options.say(line)
+        if out is not None:
+            options.say(f"{counted(report.documents - len(report.ids), 'text')} kept in {out}.")
+        elif apply:
+            _apply(collection, report, deleted, options)
+        elif report.groups and corpus is None:
+            options.say("Nothing was deleted; --apply does that.")
+
+
+def _check(
+    files: tuple[str, ...],
+    apply: bool,
+    deleted: Path | None,
+    out: Path | None,
+    langs: tuple[str, ...] | None,
+    where: str | None,
+) -> None:
+    if files and (apply or deleted):
+        raise UsageError("files are never changed; --out FILE gets the texts that stay")
+    if files and (langs or where):
+        raise UsageError("--langs and --where are for the collection, not for files")
+    if out and not files:
+        raise UsageError("--out is for files; of the collection, --apply deletes the duplicates")
+    if deleted and not apply:
+        raise UsageError("--deleted goes with --apply; without it nothing is deleted")
+
+
+def _opened(options: Options, from_files: bool) -> Collection:
+    """Open the collection; of files only its embedder matters, so an empty one will do."""
+    if not from_files:
+        return options.open()
+    from xlingual_qdrant.collection import Collection
+
+    return Collection.open(settings=options.settings(), store="memory")
+
+
+def _corpus(collection: Collection, files: tuple[str, ...]) -> Corpus:
+    from xlingual_qdrant.queries.corpus import corpus_of_files
+
+    def rejected(rejection: Rejection) -> None:
+        place = f"{rejection.file}, line {rejection.line}"
+        note(f"Left out: {place}: {rejection.detail} ({rejection.reason})")
+
+    return corpus_of_files(collection, list(files), on_reject=rejected)
+
+
+def _watched(bar: ProgressBar | None) -> Callable[[str, int, int], None] | None:
+    return None if bar is None else bar.count
+
+
+def _print(report: DuplicateReport, options: Options, refused: bool) -> None:
+    if refused:
+        _print_refused(report, options)
+    elif options.json:
+        print_json(group.to_json() for group in report.groups)
+    elif sys.stdout.isatty():
+        _print_groups(report)
+    else:
+        print_rows(
+            (),
+            (
+                (other.kind, f"{other.score:.4f}", other.lang, other.id, group.kept)
+                for group in report.groups
+                for other in group.others
+            ),
+        )
+
+
+def _print_groups(report: DuplicateReport) -> None:
+    rows: list[tuple[str, str, str, str, str]] = []
+    for group in report.groups[:_SHOWN]:
+        ids = [group.kept, *(other.id for other in group.others)]
+        texts = [document.text for document in report.read(ids)]
+        rows.append(("kept", "", group.lang, group.kept, texts[0]))
+        for other, text in zip(group.others, texts[1:], strict=True):
+            rows.append((other.kind, f"{other.score:.4f}", other.lang, other.id, text))
+    if rows:
+        print_table(("kind", "score", "lang", "id", "text"), rows)
+    more = len(report.groups) - _SHOWN
+    if more > 0:
+        note(f"... and {counted(more, 'more group')}; --json prints all of them.")
+
+
+def _print_refused(report: DuplicateReport, options: Options) -> None:
+    if options.json:
+        print_json(each.to_json() for each in report.examples)
+        return
+    rows = [(f"{each.score:.4f}", each.left, each.right, each.reason) for each in report.examples]
+    if rows:
+        print_rows(("score", "left", "right", "reason"), rows)
+
+
+def _summary(report: DuplicateReport) -> Iterator[str]:
+    yield (
+        f"{counted(len(report.ids), 'duplicate')} in {counted(len(report.groups), 'group')}"
+        f" of {counted(report.documents, 'document')}."
+    )
+    for name, counts in (
+        ("kinds", report.kinds),
+        ("languages", report.languages),
+        ("refused", report.refused),
+    ):
+        if counts:
+            shown = ", ".join(f"{key} {count:,}" for key, count in counts.items())
+            yield f"  {name:<10} {shown}"
+    if report.refused and report.examples:
+        first = report.examples[0]
+        yield f"  such as {first.left} and {first.right}: {first.reason}"
+
+
+def _apply(
+    collection: Collection, report: DuplicateReport, deleted: Path | None, options: Options
+) -> None:
+    from xlingual_qdrant.queries.duplicates import delete_duplicates, duplicate_documents
+
+    if deleted is not None:
+        # Whole and on disk before the first one goes.
+        with written_file(deleted) as stream:
+            for document in duplicate_documents(report):
+                stream.write(json_line(document_row(document)))
+    count = delete_duplicates(collection, report)
+    kept = f"; they are in {deleted}" if deleted is not None else ""
+    options.say(f"Deleted {counted(count, 'document')}{kept}.")

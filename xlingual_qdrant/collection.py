@@ -26,7 +26,7 @@ from xlingual_qdrant.asking import (
     near_enough,
     saying_the_same,
 )
-from xlingual_qdrant.calibration import Calibration, read_calibration
+from xlingual_qdrant.calibration import Calibration, calibration_of
 from xlingual_qdrant.documents import (
     CollectionInfo,
     Document,
@@ -473,7 +473,7 @@ class Collection:
         return groups
 
     def _calibration(self) -> Calibration:
-        known = read_calibration(self.stored)
+        known = calibration_of(self.stored)
         if known is None:
             raise UsageError(
                 f"collection '{self.name}' is not calibrated, so nothing is known about"

@@ -38,6 +38,7 @@ COMMANDS = {
     "repair": "Embed documents again whose vectors are damaged.",
     "compact": "Give back the room of deleted documents.",
     "score": "Say how near texts are in meaning, and whether they say the same.",
+    "learn": "Show a collection what people ask, for fairer searches.",
     "calibrate": "Learn which scores mean the same text, for each pair of languages.",
     "dedup": "Find texts that say the same, in one language or across languages.",
     "mine": "Find translations in two sets of texts.",

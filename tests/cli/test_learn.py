@@ -1,0 +1,41 @@
+"""`xlingual learn`: what people ask, kept as sums."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+
+def known(run) -> dict[str, dict[str, int]]:
+    return json.loads(run("learn", "--show", "--json").stdout)
+
+
+def test_queries_are_learned_shown_and_forgotten(run, tmp_path: Path) -> None:
+    documents = tmp_path / "documents.csv"
+    documents.write_text("id,lang,text\n1,de,Guten Tag\n2,fr,Bonjour\n", encoding="utf-8")
+    assert run("ingest", str(documents)).exit_code == 0
+    questions = tmp_path / "questions.csv"
+    questions.write_text("lang,text\nen,Where is it?\nja,どこですか\n", encoding="utf-8")
+    learned = run("learn", str(questions))
+    assert learned.exit_code == 0, learned.stderr
+    assert "Queries learned: 2." in learned.stderr
+    assert "de\t1\t0\tno" in learned.stdout
+    assert known(run)["asked"] == {"en": 1, "ja": 1}
+    assert run("learn", "-", "--lang", "en", input="Who is it?\n").exit_code == 0
+    assert known(run)["asked"] == {"en": 2, "ja": 1}
+    assert run("learn", "--recompute").exit_code == 0
+    assert known(run) == {
+        "sampled": {"de": 1, "fr": 1},
+        "asked": {"en": 2, "ja": 1},
+        "balanced": {},
+    }
+    assert run("learn", "--forget").exit_code == 0
+    assert known(run)["asked"] == {}
+
+
+def test_it_is_told_what_to_do(run, filled: Path) -> None:
+    assert run("learn").exit_code == 2
+    assert run("learn", "--show", "--forget").exit_code == 2
+    missing = run("learn", str(filled / "none.txt"))
+    assert missing.exit_code != 0
+    assert "none.txt" in missing.stderr

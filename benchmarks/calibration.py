@@ -27,17 +27,17 @@ from reporting import Bar, report
 from xlingual_qdrant import Collection, load_embedder
 from xlingual_qdrant.calibration import Calibration, shipped_calibration
 from xlingual_qdrant.ports import Embedder
-from xlingual_qdrant.queries.calibrating import calibrate
-from xlingual_qdrant.queries.cuts import (
+from xlingual_qdrant.queries.scores.calibrating import calibrate
+from xlingual_qdrant.queries.scores.cuts import (
     Scored,
     best_threshold,
     calibration_error,
     f1_at,
     reliability,
 )
-from xlingual_qdrant.queries.pairs import score_pairs
-from xlingual_qdrant.queries.partners import nearest_wrong
-from xlingual_qdrant.queries.unlabelled_pairs import LEAST_TEXTS
+from xlingual_qdrant.queries.scores.partners import nearest_wrong
+from xlingual_qdrant.queries.scores.scoring import score_pairs
+from xlingual_qdrant.queries.scores.unlabelled_pairs import LEAST_TEXTS
 
 Rows: TypeAlias = list[dict[str, str]]
 

@@ -31,9 +31,9 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from xlingual_qdrant import Collection, load_embedder
 from xlingual_qdrant.ports import Vectors
-from xlingual_qdrant.queries.classify import Classifier
-from xlingual_qdrant.queries.labels import Label
-from xlingual_qdrant.queries.language_centres import language_centres
+from xlingual_qdrant.queries.classification.classifier import Classifier
+from xlingual_qdrant.queries.classification.labels import Label
+from xlingual_qdrant.queries.classification.language_centres import language_centres
 
 ROUNDS = 5
 LANG = "en"
@@ -181,8 +181,8 @@ def seconds(work: Callable[[], object]) -> float:
 
 def speed_bars(data: Data) -> Iterator[Bar]:
     """Yield times of learning and judging from ready vectors, alternating with scikit-learn's."""
-    from xlingual_qdrant.queries.labels import classes_of, rows_of
-    from xlingual_qdrant.queries.logistic import fit_logistic
+    from xlingual_qdrant.queries.classification.labels import classes_of, rows_of
+    from xlingual_qdrant.queries.classification.logistic import fit_logistic
 
     train = data.train
     classes = classes_of(train.labels, "the data")

@@ -17,9 +17,9 @@ from reporting import Bar, report
 
 from xlingual_qdrant import Collection
 from xlingual_qdrant.queries.corpus import Corpus, corpus_of_documents
-from xlingual_qdrant.queries.cross_duplicates import cross_duplicates
-from xlingual_qdrant.queries.duplicate_pairs import NEAR, Guarded, near_duplicates, read_texts
-from xlingual_qdrant.queries.guards import GUARDS
+from xlingual_qdrant.queries.duplicates.across import cross_duplicates
+from xlingual_qdrant.queries.duplicates.deciding import NEAR, Guarded, near_duplicates, read_texts
+from xlingual_qdrant.queries.duplicates.guards import GUARDS
 
 
 def table(file: Path) -> Iterator[dict[str, str]]:

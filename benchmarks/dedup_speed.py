@@ -34,7 +34,7 @@ import numpy as np
 from numpy.typing import NDArray
 from reporting import Bar, report
 
-from xlingual_qdrant.queries.near_pairs import near_pairs
+from xlingual_qdrant.queries.near_pairs.joining import near_pairs
 
 THRESHOLD = 0.9
 ROUNDING = 1e-6

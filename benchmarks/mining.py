@@ -34,8 +34,8 @@ from xlingual_qdrant.queries.evaluation.thresholds import (
     common_threshold,
 )
 from xlingual_qdrant.queries.margins import PairMeasure
-from xlingual_qdrant.queries.matching import RowPairs, candidates, chosen
-from xlingual_qdrant.queries.mining import mine
+from xlingual_qdrant.queries.mining.matching import RowPairs, candidates, chosen
+from xlingual_qdrant.queries.mining.mining import mine
 from xlingual_qdrant.queries.neighbours import Nearest, nearest_both
 
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)

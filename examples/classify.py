@@ -1,6 +1,6 @@
 """Six English texts teach two labels; texts in four other languages get them."""
 
-from xlingual_qdrant.queries.classify import Classifier
+from xlingual_qdrant.queries import Classifier
 
 train_texts = [
     "My order hasn't arrived yet",

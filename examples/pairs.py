@@ -1,6 +1,6 @@
 """How near are two texts, and do they say the same? The answer is for their two languages."""
 
-from xlingual_qdrant.queries.pairs import score_pairs
+from xlingual_qdrant.queries import score_pairs
 
 pairs = [
     ("I love programming", "J'adore la programmation"),

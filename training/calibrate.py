@@ -33,8 +33,8 @@ from training.recipe import DEFAULT_PATH, Recipe, read_recipe
 from xlingual_qdrant.calibration import MEASURES, SHIPPED, Calibration, Measure, pair_key
 from xlingual_qdrant.finetuning import TextPair
 from xlingual_qdrant.parallel.figures import groups_of
-from xlingual_qdrant.queries.cuts import Scored, learn_cuts
-from xlingual_qdrant.queries.partners import Partners, with_nearest_wrong
+from xlingual_qdrant.queries.scores.cuts import Scored, learn_cuts
+from xlingual_qdrant.queries.scores.partners import Partners, with_nearest_wrong
 
 SEED = 0
 LEAST_WORDS = 4

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from xlingual_qdrant import Collection
-from xlingual_qdrant.queries.classifier_files import save_classifier
-from xlingual_qdrant.queries.classify import Classifier
+from xlingual_qdrant.queries.classification.classifier import Classifier
+from xlingual_qdrant.queries.classification.files import save_classifier
 
 Run = Callable[..., Any]
 

@@ -44,7 +44,8 @@ def bin(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("environment")
     venv.create(folder, with_pip=True)
     pip = folder / "bin" / "pip"
-    run(pip, "-q", "install", "-c", ROOT / "constraints.txt", wheel, cwd=folder)
+    options = ["-q", "--no-compile", "-c", ROOT / "constraints.txt"]
+    run(pip, "install", *options, wheel, cwd=folder)
     return folder / "bin"
 
 

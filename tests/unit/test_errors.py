@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import inspect
 import re
+from pathlib import Path
 
 import pytest
 
@@ -38,6 +39,7 @@ from xlingual_qdrant.errors import (
     UnreadableFile,
     UsageError,
     XlingualError,
+    XlingualWarning,
     did_you_mean,
 )
 
@@ -109,6 +111,31 @@ def test_the_drawn_tree_is_the_tree() -> None:
     assert {name for name in drawn if hasattr(errors, name)} == {
         kind.__name__ for kind in EVERY_ERROR
     }
+
+
+def test_the_package_offers_every_error_and_warning() -> None:
+    kinds = {
+        kind.__name__
+        for room in vars(errors).values()
+        if inspect.ismodule(room)
+        for kind in vars(room).values()
+        if inspect.isclass(kind) and issubclass(kind, (XlingualError, XlingualWarning))
+    }
+    assert {kind.__name__ for kind in EVERY_ERROR} <= kinds <= set(errors.__all__)
+
+
+def test_errors_are_imported_from_the_package_not_from_its_rooms() -> None:
+    root = Path(errors.__file__).parents[2]
+    files = [
+        f for top in ("xlingual_qdrant", "adapters", "tests") for f in (root / top).rglob("*.py")
+    ]
+    inside = Path(errors.__file__).parent
+    for file in files:
+        if file.parent != inside:
+            source = file.read_text(encoding="utf-8")
+            assert not re.search(
+                r"^ *(from|import) xlingual_qdrant\.errors\.", source, re.MULTILINE
+            ), file
 
 
 def test_errors_are_also_what_python_calls_them() -> None:

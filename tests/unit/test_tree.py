@@ -78,3 +78,21 @@ def test_the_public_names_are_these() -> None:
         xlingual_qdrant.__all__
     )
     assert all(hasattr(xlingual_qdrant, name) for name in xlingual_qdrant.__all__)
+
+
+LONGEST = 450
+LONGER = {
+    "xlingual_qdrant/collection.py": "all that an application calls, each with its promise",
+    "xlingual_qdrant/async_collection.py": "the same calls again, with the same promises",
+    "xlingual_qdrant/ranking.py": "a corrected search from its candidates to its hits",
+}
+
+
+def test_a_module_is_a_room_that_one_can_see_whole() -> None:
+    lines = {
+        file.relative_to(ROOT).as_posix(): len(file.read_text(encoding="utf-8").splitlines())
+        for folder in ("xlingual_qdrant", "adapters")
+        for file in (ROOT / folder).rglob("*.py")
+    }
+    assert {name for name, count in lines.items() if count > LONGEST} <= set(LONGER)
+    assert set(LONGER) <= set(lines)

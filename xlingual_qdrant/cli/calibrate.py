@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from xlingual_qdrant.calibration import Bin, Calibration, Cut
     from xlingual_qdrant.collection import Collection
     from xlingual_qdrant.parallel.reading import PairColumns
-    from xlingual_qdrant.queries.labelled_pairs import LabelledPair
+    from xlingual_qdrant.queries.scores.labelled_pairs import LabelledPair
 
 _BAR = 40
 """Characters of a full bar."""
@@ -138,7 +138,7 @@ def _read(
     same_from: float | None,
     options: Options,
 ) -> list[LabelledPair]:
-    from xlingual_qdrant.queries.labelled_pairs import read_labelled
+    from xlingual_qdrant.queries.scores.labelled_pairs import read_labelled
 
     found = read_labelled(files, columns=columns, labels=labels, same_from=same_from)
     same = sum(pair.same for pair in found.pairs)
@@ -156,7 +156,7 @@ def _read(
 def _learn(
     collection: Collection, pairs: list[LabelledPair] | None, options: Options
 ) -> Calibration:
-    from xlingual_qdrant.queries.calibrating import calibrate
+    from xlingual_qdrant.queries.scores.calibrating import calibrate
 
     with progress_bar(options) as bar:
 

@@ -23,8 +23,8 @@ from xlingual_qdrant.documents import JsonValue
 from xlingual_qdrant.errors import UsageError
 
 if TYPE_CHECKING:
-    from xlingual_qdrant.queries.classify import Classifier, Method
-    from xlingual_qdrant.queries.labels import Label
+    from xlingual_qdrant.queries.classification.classifier import Classifier, Method
+    from xlingual_qdrant.queries.classification.labels import Label
 
 HELD_OUT = 5
 """With --precision every fifth text is held out."""
@@ -127,7 +127,7 @@ def fit(
     Files are read as by `xlingual ingest`; the label is in a field of its own. Texts without a
     label are left out.
     """
-    from xlingual_qdrant.queries.classifier_files import save_classifier
+    from xlingual_qdrant.queries.classification.files import save_classifier
 
     if documents == bool(files):
         raise click.UsageError("give FILEs to learn from, or --documents for the collection's")
@@ -172,7 +172,7 @@ def _of_collection(
     balanced: bool,
     k: int | None,
 ) -> Classifier:
-    from xlingual_qdrant.queries.classify import NEIGHBOURS, Classifier
+    from xlingual_qdrant.queries.classification.classifier import NEIGHBOURS, Classifier
 
     with options.open() as collection:
         return Classifier.from_collection(
@@ -197,7 +197,7 @@ def _of_files(
     k: int | None,
     precision: float | None,
 ) -> Classifier:
-    from xlingual_qdrant.queries.classify import NEIGHBOURS, Classifier
+    from xlingual_qdrant.queries.classification.classifier import NEIGHBOURS, Classifier
 
     texts, labels, tags = given
     embedder = open_embedder(options)
@@ -233,13 +233,13 @@ def _of_files(
 
 
 def _method(name: str) -> Method:
-    from xlingual_qdrant.queries.classify import METHODS
+    from xlingual_qdrant.queries.classification.classifier import METHODS
 
     return next(method for method in METHODS if method == name)
 
 
 def _tell_thresholds(options: Options, made: Classifier, precision: float) -> None:
-    from xlingual_qdrant.queries.thresholds import NEVER
+    from xlingual_qdrant.queries.classification.thresholds import NEVER
 
     least = max(made.thresholds.values())
     if least >= NEVER:
@@ -266,7 +266,7 @@ Examples:
 @pass_options
 def show(options: Options, model: str) -> None:
     """Show what MODEL knows: its labels, what it learned from, its embedder."""
-    from xlingual_qdrant.queries.classifier_files import read_classifier
+    from xlingual_qdrant.queries.classification.files import read_classifier
 
     card, _ = read_classifier(model)
     thresholds = dict(zip(map(str, card.classes), card.thresholds, strict=True))

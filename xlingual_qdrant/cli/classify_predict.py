@@ -22,8 +22,8 @@ from xlingual_qdrant.cli.progress import progress_bar
 from xlingual_qdrant.documents import Document, JsonValue
 
 if TYPE_CHECKING:
-    from xlingual_qdrant.queries.classify import Classifier, Prediction
-    from xlingual_qdrant.queries.labelling import LabelReport
+    from xlingual_qdrant.queries.classification.classifier import Classifier, Prediction
+    from xlingual_qdrant.queries.classification.labelling import LabelReport
 
 AT_ONCE = 1024
 """Texts that are classified together."""
@@ -106,7 +106,7 @@ def predict(
 def _loaded(
     options: Options, model: str, threshold: float | None, abstain: str | None
 ) -> Classifier:
-    from xlingual_qdrant.queries.classifier_files import load_classifier
+    from xlingual_qdrant.queries.classification.files import load_classifier
     from xlingual_qdrant.settings import load_detector
 
     classifier = load_classifier(model, embedder=open_embedder(options))
@@ -161,8 +161,11 @@ def _of_documents(
     langs: tuple[str, ...] | None,
     where: str | None,
 ) -> None:
-    from xlingual_qdrant.queries.classifier_files import load_classifier
-    from xlingual_qdrant.queries.labelling import classify_collection, label_collection
+    from xlingual_qdrant.queries.classification.files import load_classifier
+    from xlingual_qdrant.queries.classification.labelling import (
+        classify_collection,
+        label_collection,
+    )
 
     with options.open() as collection, progress_bar(options) as bar:
         classifier = load_classifier(model, collection=collection)

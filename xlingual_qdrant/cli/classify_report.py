@@ -13,8 +13,8 @@ from xlingual_qdrant.cli.options import Options, common_options, pass_options
 from xlingual_qdrant.cli.output import print_json, print_rows
 
 if TYPE_CHECKING:
-    from xlingual_qdrant.queries.labels import Label
-    from xlingual_qdrant.queries.transfer_report import LanguageScore, TransferReport
+    from xlingual_qdrant.queries.classification.labels import Label
+    from xlingual_qdrant.queries.classification.transfer_report import LanguageScore, TransferReport
 
 MOST_SHOWN = 12
 """Classes of which the confusion table is shown on a terminal."""
@@ -51,8 +51,8 @@ def report(
     The languages come first, then, on a terminal or with --json, which labels are taken for
     which. With --json one object is printed.
     """
-    from xlingual_qdrant.queries.classifier_files import load_classifier
-    from xlingual_qdrant.queries.transfer_report import transfer_report
+    from xlingual_qdrant.queries.classification.files import load_classifier
+    from xlingual_qdrant.queries.classification.transfer_report import transfer_report
     from xlingual_qdrant.settings import load_detector
 
     classifier = load_classifier(model, embedder=open_embedder(options))

@@ -20,7 +20,7 @@ from xlingual_qdrant.cli.progress import progress_bar
 
 if TYPE_CHECKING:
     from xlingual_qdrant.documents import JsonValue
-    from xlingual_qdrant.queries.clusters import Cluster
+    from xlingual_qdrant.queries.topics.clusters import Cluster
 
 COLUMNS = ("cluster", "size", "cohesion", "languages", "text")
 
@@ -89,7 +89,7 @@ def command(
     have in common is taken out first. Of each cluster the size, the mix of languages, and the
     text in its middle are shown. Nothing is written without --apply.
     """
-    from xlingual_qdrant.queries.clusters import apply_clusters, check_field, cluster
+    from xlingual_qdrant.queries.topics.clusters import apply_clusters, check_field, cluster
 
     with options.open() if apply else options.open_stored() as collection:
         if apply:

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from xlingual_qdrant.collection import Collection
     from xlingual_qdrant.ingest.records import Rejection
     from xlingual_qdrant.queries.corpus import Corpus
-    from xlingual_qdrant.queries.duplicates import DuplicateReport
+    from xlingual_qdrant.queries.duplicates.finding import DuplicateReport
 
 _SHOWN = 20
 """Groups that a table shows; a pipe and --json get all."""
@@ -142,9 +142,9 @@ def command(
     kind, score, language and id of each duplicate and the id that is kept, with --json an object
     for each group.
     """
-    from xlingual_qdrant.queries.duplicate_pairs import KINDS
-    from xlingual_qdrant.queries.duplicates import find_duplicates, kept_documents
-    from xlingual_qdrant.queries.guards import GUARDS, checked_guards
+    from xlingual_qdrant.queries.duplicates.deciding import KINDS
+    from xlingual_qdrant.queries.duplicates.finding import find_duplicates, kept_documents
+    from xlingual_qdrant.queries.duplicates.guards import GUARDS, checked_guards
 
     _check(files, apply, deleted, out, langs, where)
     left_out = GUARDS if no_guards else checked_guards(without_guard)
@@ -286,7 +286,7 @@ def _summary(report: DuplicateReport) -> Iterator[str]:
 def _apply(
     collection: Collection, report: DuplicateReport, deleted: Path | None, options: Options
 ) -> None:
-    from xlingual_qdrant.queries.duplicates import delete_duplicates, duplicate_documents
+    from xlingual_qdrant.queries.duplicates.finding import delete_duplicates, duplicate_documents
 
     if deleted is not None:
         # Whole and on disk before the first one goes.

@@ -24,7 +24,7 @@ from xlingual_qdrant.ingest.sharding import Shard
 from xlingual_qdrant.ingest.windows import WINDOW
 
 if TYPE_CHECKING:
-    from xlingual_qdrant.queries.skipping import DuplicateFinder
+    from xlingual_qdrant.queries.duplicates.skipping import DuplicateFinder
 
 COUNTS_SHOWN = 12
 """Languages that the summary names; --json names all."""
@@ -181,7 +181,7 @@ def command(
 
 
 def _finder(collection: Collection | None, kinds: str) -> DuplicateFinder:
-    from xlingual_qdrant.queries.skipping import DuplicateFinder
+    from xlingual_qdrant.queries.duplicates.skipping import DuplicateFinder
 
     assert collection is not None  # only a dry run does without
     return DuplicateFinder(collection, kinds=[kind.strip() for kind in kinds.split(",")])

@@ -13,7 +13,7 @@ from xlingual_qdrant.ingest.opening import FORMATS
 if TYPE_CHECKING:
     from xlingual_qdrant.ingest.records import Rejection
     from xlingual_qdrant.ports import Embedder
-    from xlingual_qdrant.queries.labels import Label
+    from xlingual_qdrant.queries.classification.labels import Label
 
 FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
 
@@ -51,7 +51,7 @@ def labelled(
 ) -> tuple[list[str], list[Label], list[str]]:
     """Return texts, labels and languages of files; rejected rows are told on standard error."""
     from xlingual_qdrant.ingest.fields import FieldMapping
-    from xlingual_qdrant.queries.labelled_files import labelled_texts
+    from xlingual_qdrant.queries.classification.labelled_files import labelled_texts
 
     found = labelled_texts(
         list(files),

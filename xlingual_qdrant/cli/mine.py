@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from xlingual_qdrant.collection import Collection
     from xlingual_qdrant.documents import JsonValue
     from xlingual_qdrant.ingest.records import Rejection
-    from xlingual_qdrant.queries.mining import Mined, MinedPair, Texts, Threshold
+    from xlingual_qdrant.queries.mining.mining import Mined, MinedPair, Texts, Threshold
 
 _SHOWN = 50
 """Pairs of a table at a terminal; more are for a file."""
@@ -154,7 +154,7 @@ def command(
     With --out an interrupted run goes on where it was: give the same command again. Until it is
     done, the folder FILE.progress holds what was found.
     """
-    from xlingual_qdrant.queries.mining import mine
+    from xlingual_qdrant.queries.mining.mining import mine
 
     shape = _format(format, out, options)
     with ExitStack() as stack:
@@ -277,7 +277,7 @@ class _Counter:
 
 def _parts(pairs: Iterable[MinedPair], mined: Mined, shape: str) -> Iterator[bytes]:
     if shape == "tmx":
-        from xlingual_qdrant.queries.tmx import tmx
+        from xlingual_qdrant.queries.mining.tmx import tmx
 
         langs = set(mined.sources.langs.tolist())
         for part in tmx(pairs, source_lang=langs.pop() if len(langs) == 1 else None):

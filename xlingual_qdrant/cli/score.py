@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from xlingual_qdrant.finetuning import TextPair
     from xlingual_qdrant.parallel.reading import PairColumns
     from xlingual_qdrant.ports import Embedder
-    from xlingual_qdrant.queries.pairs import PairScore
+    from xlingual_qdrant.queries.scores.scoring import PairScore
 
 _AT_ONCE = 1000
 """Pairs that are shown together."""
@@ -78,7 +78,7 @@ def command(
     them, with --json an object a line.
     """
     from xlingual_qdrant.parallel.reading import PairColumns
-    from xlingual_qdrant.queries.pairs import score_pairs
+    from xlingual_qdrant.queries.scores.scoring import score_pairs
 
     columns = PairColumns(left, right, left_lang, right_lang)
     pairs = _pairs(texts, columns)

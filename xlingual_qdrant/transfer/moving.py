@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from xlingual_qdrant.asking import checked_count
 from xlingual_qdrant.chunks import chunk_ids, has_chunks, is_chunk
-from xlingual_qdrant.collection import checked_count
 from xlingual_qdrant.documents import Document, JsonValue
 from xlingual_qdrant.errors import (
     CollectionExists,

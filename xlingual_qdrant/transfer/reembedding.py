@@ -7,7 +7,7 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass
 
 from xlingual_qdrant import chunks
-from xlingual_qdrant.collection import checked_count
+from xlingual_qdrant.asking import checked_count
 from xlingual_qdrant.documents import Document, JsonValue, LongTexts, content_hash
 from xlingual_qdrant.errors import NotSupported, TransferIncomplete
 from xlingual_qdrant.filters import Filter

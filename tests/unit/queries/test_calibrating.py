@@ -10,9 +10,10 @@ from xlingual_qdrant.calibration import ANY, SAME, Cut, read_calibration
 from xlingual_qdrant.errors import InvalidInput, MissingExtra, UnknownColumn, UsageError
 from xlingual_qdrant.guide.texts import sample
 from xlingual_qdrant.parallel.reading import PairColumns
-from xlingual_qdrant.queries import calibrating, unlabelled_pairs
-from xlingual_qdrant.queries.calibrating import calibrate
-from xlingual_qdrant.queries.cuts import (
+from xlingual_qdrant.queries.plots.reliability import plot_reliability
+from xlingual_qdrant.queries.scores import calibrating, unlabelled_pairs
+from xlingual_qdrant.queries.scores.calibrating import calibrate
+from xlingual_qdrant.queries.scores.cuts import (
     Scored,
     best_threshold,
     calibration_error,
@@ -21,9 +22,8 @@ from xlingual_qdrant.queries.cuts import (
     platt,
     reliability,
 )
-from xlingual_qdrant.queries.labelled_pairs import LabelledPair, read_labelled
-from xlingual_qdrant.queries.partners import Partners, nearest_wrong, with_nearest_wrong
-from xlingual_qdrant.queries.plots.reliability import plot_reliability
+from xlingual_qdrant.queries.scores.labelled_pairs import LabelledPair, read_labelled
+from xlingual_qdrant.queries.scores.partners import Partners, nearest_wrong, with_nearest_wrong
 
 PAIRS = [(pair.text, pair.translation, pair.lang) for pair in sample(60)]
 GERMAN = [(text, english) for text, english, lang in PAIRS if lang == "de"]

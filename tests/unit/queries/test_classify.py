@@ -20,12 +20,12 @@ from xlingual_qdrant.errors import (
     UnreadableFile,
     UsageError,
 )
-from xlingual_qdrant.queries.classifier_files import load_classifier, save_classifier
-from xlingual_qdrant.queries.classify import Classifier, Prediction
-from xlingual_qdrant.queries.labelling import classify_collection, label_collection
-from xlingual_qdrant.queries.language_centres import centred, language_centres
-from xlingual_qdrant.queries.thresholds import NEVER, least_thresholds
-from xlingual_qdrant.queries.transfer_report import transfer_report
+from xlingual_qdrant.queries.classification.classifier import Classifier, Prediction
+from xlingual_qdrant.queries.classification.files import load_classifier, save_classifier
+from xlingual_qdrant.queries.classification.labelling import classify_collection, label_collection
+from xlingual_qdrant.queries.classification.language_centres import centred, language_centres
+from xlingual_qdrant.queries.classification.thresholds import NEVER, least_thresholds
+from xlingual_qdrant.queries.classification.transfer_report import transfer_report
 
 FOOD = ["The soup is too salty.", "Bake the bread for an hour.", "We had rice and fish for dinner."]
 TRAVEL = ["The train leaves at noon.", "Our flight was delayed.", "The bus stops at the station."]
@@ -374,7 +374,7 @@ def test_saved_classifiers_predict_the_same_in_another_process(tmp_path: Path) -
         here.append(known_of(each))
     code = (
         "import json, sys; from pathlib import Path;"
-        "from xlingual_qdrant.queries.classifier_files import load_classifier;"
+        "from xlingual_qdrant.queries.classification.files import load_classifier;"
         f"made = [load_classifier(Path({str(tmp_path)!r}) / name) for name in {list(made)!r}];"
         f"print(json.dumps([[m.predict_proba({list(FOREIGN)!r}, lang='de').tolist(),"
         "m.classes, m.learned, m.thresholds, m.abstain, m.lang] for m in made]))"

@@ -8,8 +8,8 @@ import pytest
 from xlingual_qdrant import Collection, Document, load_embedder
 from xlingual_qdrant.demo import corpus
 from xlingual_qdrant.errors import UsageError
-from xlingual_qdrant.queries.clusters import apply_clusters, cluster, unusual_shares
-from xlingual_qdrant.queries.topics import best_count, topics_of, without_language
+from xlingual_qdrant.queries.topics.clusters import apply_clusters, cluster, unusual_shares
+from xlingual_qdrant.queries.topics.grouping import best_count, topics_of, without_language
 from xlingual_qdrant.settings import load_settings
 
 TEXTS = {

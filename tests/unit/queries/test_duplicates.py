@@ -8,8 +8,8 @@ import pytest
 from xlingual_qdrant import Collection
 from xlingual_qdrant.errors import UnknownName, UsageError
 from xlingual_qdrant.queries.corpus import corpus_of_documents
-from xlingual_qdrant.queries.duplicate_pairs import normalised
-from xlingual_qdrant.queries.duplicates import (
+from xlingual_qdrant.queries.duplicates.deciding import normalised
+from xlingual_qdrant.queries.duplicates.finding import (
     delete_duplicates,
     duplicate_documents,
     find_duplicates,

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from xlingual_qdrant.errors import UnknownName
-from xlingual_qdrant.queries.guards import GUARDS, checked_guards, profile_of, refusal
-from xlingual_qdrant.queries.guards.lexicon import lexicon, tables
+from xlingual_qdrant.queries.duplicates.guards import GUARDS, checked_guards, profile_of, refusal
+from xlingual_qdrant.queries.duplicates.guards.lexicon import lexicon, tables
 
 LANGS = sorted(tag for tag in tables().languages)
 SENTENCES = {

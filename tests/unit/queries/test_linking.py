@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xlingual_qdrant.queries.linking import components, stars
+from xlingual_qdrant.queries.near_pairs.linking import components, stars
 
 
 def rows(*values: int):

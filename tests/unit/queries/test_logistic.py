@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from xlingual_qdrant.errors import UsageError
-from xlingual_qdrant.queries.logistic import fit_logistic, softmax
+from xlingual_qdrant.queries.classification.logistic import fit_logistic, softmax
 
 
 def examples(classes: int, n: int = 90, dimension: int = 12) -> tuple[NDArray, NDArray]:

@@ -7,7 +7,7 @@ from itertools import permutations
 import numpy as np
 import pytest
 
-from xlingual_qdrant.queries.matching import RowPairs, candidates, chosen, next_best
+from xlingual_qdrant.queries.mining.matching import RowPairs, candidates, chosen, next_best
 from xlingual_qdrant.queries.neighbours import Nearest, nearest_both
 
 

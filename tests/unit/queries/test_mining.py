@@ -15,8 +15,8 @@ from xlingual_qdrant import Collection, Document
 from xlingual_qdrant.calibration import Calibration, Cut, embedder_name, write_calibration
 from xlingual_qdrant.errors import UsageError
 from xlingual_qdrant.queries.corpus import corpus_of_documents
-from xlingual_qdrant.queries.matching import METHODS
-from xlingual_qdrant.queries.mining import MinedPair, mine
+from xlingual_qdrant.queries.mining.matching import METHODS
+from xlingual_qdrant.queries.mining.mining import MinedPair, mine
 
 ENGLISH = [
     "The cat sat on the mat.",
@@ -222,11 +222,11 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 from xlingual_qdrant import Collection
-from xlingual_qdrant.queries import mining_neighbours
-from xlingual_qdrant.queries.mining import mine
+from xlingual_qdrant.queries.mining import partners
+from xlingual_qdrant.queries.mining.mining import mine
 
-mining_neighbours.SLICE = mining_neighbours.ASKED_AT_ONCE = 10
-mining_neighbours.KEEP_EVERY_S = 0.0
+partners.SLICE = partners.ASKED_AT_ONCE = 10
+partners.KEEP_EVERY_S = 0.0
 through_index, die_at = sys.argv[1] == "index", int(sys.argv[2])
 calls = []
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from xlingual_qdrant.queries import cells, sieve
-from xlingual_qdrant.queries.bounds import bounds_for
 from xlingual_qdrant.queries.checkpoints import Checkpoint
-from xlingual_qdrant.queries.near_pairs import near_pairs, near_pairs_between
+from xlingual_qdrant.queries.near_pairs import cells, sieve
+from xlingual_qdrant.queries.near_pairs.bounds import bounds_for
+from xlingual_qdrant.queries.near_pairs.joining import near_pairs, near_pairs_between
 
 
 def unit(rows):
@@ -140,7 +140,7 @@ def test_an_interrupted_join_goes_on_and_finds_the_same(tmp_path, monkeypatch, a
 
 
 def test_what_many_pairs_left_half_saved_is_found_again(tmp_path, monkeypatch):
-    monkeypatch.setattr("xlingual_qdrant.queries.near_pairs._AT_ONCE", 1000)
+    monkeypatch.setattr("xlingual_qdrant.queries.near_pairs.joining._AT_ONCE", 1000)
     vectors = planted(5000)
     whole = keys(near_pairs(vectors, 0.7), 5000)
     first = near_pairs(vectors, 0.7, checkpoint=Checkpoint(tmp_path / "steps", {}))

@@ -11,9 +11,9 @@ from xlingual_qdrant import Collection, load_embedder
 from xlingual_qdrant.calibration import ANY, Calibration, Cut, embedder_name, write_calibration
 from xlingual_qdrant.errors import InvalidInput, UsageError
 from xlingual_qdrant.finetuning import TextPair
-from xlingual_qdrant.queries.background import Background
-from xlingual_qdrant.queries.pairs import AT_ONCE, score, score_pairs
-from xlingual_qdrant.queries.sentences import sentences_of
+from xlingual_qdrant.queries.scores.background import Background
+from xlingual_qdrant.queries.scores.scoring import AT_ONCE, score, score_pairs
+from xlingual_qdrant.queries.scores.sentences import sentences_of
 
 TUTORIAL = [
     ("I love programming", "J'adore la programmation"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from xlingual_qdrant.queries.unlabelled import cut_from_candidates
+from xlingual_qdrant.queries.scores.unlabelled import cut_from_candidates
 
 
 def scores(count: int, share: float, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

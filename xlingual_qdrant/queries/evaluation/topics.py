@@ -10,8 +10,8 @@ import numpy as np
 
 from xlingual_qdrant.errors import UnreadableFile
 from xlingual_qdrant.ports import Vectors
+from xlingual_qdrant.queries.classification.logistic import fit_logistic
 from xlingual_qdrant.queries.evaluation.tables import Embed, Figures, grouped, mean, read_table
-from xlingual_qdrant.queries.logistic import fit_logistic
 from xlingual_qdrant.queries.neighbours import nearest
 
 NEIGHBOURS = 10

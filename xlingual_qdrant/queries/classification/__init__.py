@@ -1,0 +1,1 @@
+"""Labels learned in one language, for texts in all the others."""

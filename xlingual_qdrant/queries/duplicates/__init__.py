@@ -1,0 +1,1 @@
+"""Texts that say the same: found, told apart, kept once."""

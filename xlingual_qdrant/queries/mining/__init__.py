@@ -1,0 +1,1 @@
+"""Translations in two sets of texts that were never lined up."""

@@ -1,0 +1,1 @@
+"""All pairs of vectors that are near, and the groups that pairs make."""

@@ -11,6 +11,7 @@ Nothing in them is executed: no pickle, no code.
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, TypeAlias
 
@@ -124,12 +125,18 @@ def read_vocabulary(folder: Path, config: ModelConfig) -> SentencePieceProcessor
     path = folder / VOCABULARY_FILE
     data = _read_checked(path, config.vocabulary_sha256)
     try:
-        vocabulary = SentencePieceProcessor(model_proto=data)
+        vocabulary = _processor(data)
     except RuntimeError as exc:
         raise _unreadable(path, "not a SentencePiece model") from exc
     if vocabulary.get_piece_size() != config.pieces:
         raise _unreadable(path, f"has {vocabulary.get_piece_size()} pieces, not {config.pieces}")
     return vocabulary
+
+
+# Reading it is most of what opening a model costs, and the embedders of a process have mostly one.
+@lru_cache(maxsize=1)
+def _processor(model: bytes) -> SentencePieceProcessor:
+    return SentencePieceProcessor(model_proto=model)
 
 
 def quantise(rows: NDArray[np.float32]) -> tuple[Table, Scales]:

@@ -53,7 +53,7 @@ Examples:
 @click.option(
     "--kinds",
     metavar="KINDS",
-    help="Look for these only: exact, near, cross-lingual, with commas between [all].",
+    help="Look for these: exact, near, cross-lingual, with commas between [exact,near].",
 )
 @click.option(
     "--threshold",
@@ -135,14 +135,15 @@ def command(
     """Find texts that say the same: in the collection, or in each FILE.
 
     Exact duplicates are the same text apart from case, width and white space; near ones are of
-    one language and have nearly the same words; cross-lingual ones are translations. Guards look
-    at what differs: texts with other numbers, names or a negation are no duplicates.
+    one language and have nearly the same words; cross-lingual ones are translations, which only
+    --kinds looks for. Guards look at what differs: texts with other numbers, names or a negation
+    are no duplicates.
 
     Nothing is deleted without --apply. On a terminal a table is printed, into a pipe lines of
     kind, score, language and id of each duplicate and the id that is kept, with --json an object
     for each group.
     """
-    from xlingual_qdrant.queries.duplicates.deciding import KINDS
+    from xlingual_qdrant.queries.duplicates.deciding import USUAL
     from xlingual_qdrant.queries.duplicates.finding import find_duplicates, kept_documents
     from xlingual_qdrant.queries.duplicates.guards import GUARDS, checked_guards
 
@@ -154,7 +155,7 @@ def command(
         with progress_bar(options) as bar:
             report = find_duplicates(
                 collection if corpus is None else corpus,
-                kinds=KINDS if kinds is None else [kind.strip() for kind in kinds.split(",")],
+                kinds=USUAL if kinds is None else [kind.strip() for kind in kinds.split(",")],
                 threshold=threshold,
                 margin=margin,
                 linking=linking,  # pyright: ignore[reportArgumentType]

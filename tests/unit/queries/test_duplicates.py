@@ -8,7 +8,7 @@ import pytest
 from xlingual_qdrant import Collection
 from xlingual_qdrant.errors import UnknownName, UsageError
 from xlingual_qdrant.queries.corpus import corpus_of_documents
-from xlingual_qdrant.queries.duplicates.deciding import normalised
+from xlingual_qdrant.queries.duplicates.deciding import KINDS, normalised
 from xlingual_qdrant.queries.duplicates.finding import (
     delete_duplicates,
     duplicate_documents,
@@ -74,7 +74,7 @@ def test_every_store_finds_the_same(collection):
 
 
 def test_translations_are_found_with_their_copies(corpus):
-    report = find_duplicates(corpus, margin=0.05)
+    report = find_duplicates(corpus, kinds=KINDS, margin=0.05)
     assert frozenset({"may", "may-re", "may-caps", "may-de"}) in sets(report)
     assert "june" not in report.ids
 
@@ -89,7 +89,7 @@ def test_the_rule_decides_what_is_kept(corpus, keep, kept):
 
 
 def test_a_language_can_be_preferred(corpus):
-    report = find_duplicates(corpus, margin=0.05, keep="prefer-lang de")
+    report = find_duplicates(corpus, kinds=KINDS, margin=0.05, keep="prefer-lang de")
     assert {group.kept for group in report.groups if len(group.others) == 3} == {"may-de"}
 
 
@@ -145,23 +145,23 @@ def test_interrupted_work_goes_on(corpus, tmp_path):
             raise Stopped
 
     with pytest.raises(Stopped):
-        find_duplicates(corpus, checkpoint=folder, on_progress=stop)
+        find_duplicates(corpus, kinds=KINDS, checkpoint=folder, on_progress=stop)
     assert folder.is_dir()
-    again = find_duplicates(corpus, checkpoint=folder)
-    assert again == find_duplicates(corpus)
+    again = find_duplicates(corpus, kinds=KINDS, checkpoint=folder)
+    assert again == find_duplicates(corpus, kinds=KINDS)
     assert not folder.exists()
 
 
 def test_progress_is_told(corpus):
     seen: set[str] = set()
-    find_duplicates(corpus, on_progress=lambda what, done, total: seen.add(what))
+    find_duplicates(corpus, kinds=KINDS, on_progress=lambda what, done, total: seen.add(what))
     assert {"reading texts", "comparing texts in en", "comparing de with en"} <= seen
 
 
 def test_nothing_is_found_in_nothing(corpus):
     settings = {"store": "here", "stores": {"here": {"kind": "memory"}}}
     with Collection.open(settings=settings) as opened:
-        report = find_duplicates(opened)
+        report = find_duplicates(opened, kinds=KINDS)
     assert (report.documents, report.groups, report.ids) == (0, [], [])
 
 
@@ -186,5 +186,5 @@ def test_wrong_options_are_refused(corpus, options, error):
 
 def test_vectors_are_left_as_they_are(corpus):
     before = corpus.vectors.copy()
-    find_duplicates(corpus)
+    find_duplicates(corpus, kinds=KINDS)
     assert np.array_equal(before, corpus.vectors)

@@ -27,6 +27,8 @@ from xlingual_qdrant.queries.near_pairs.linking import components
 
 Kind: TypeAlias = Literal["exact", "near", "cross-lingual"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
+USUAL: tuple[Kind, ...] = ("exact", "near")
+"""Looked for unless others are named: most people want to keep translations."""
 """exact: one text, apart from case, width and white space. near: of one language, and nearly the
 same words. cross-lingual: translations of each other."""
 

@@ -22,6 +22,7 @@ from xlingual_qdrant.queries.duplicates.across import Across, cross_duplicates
 from xlingual_qdrant.queries.duplicates.deciding import (
     KINDS,
     NEAR,
+    USUAL,
     Guarded,
     Kind,
     OnStep,
@@ -148,7 +149,7 @@ class DuplicateReport:
 def find_duplicates(
     source: Collection | Corpus,
     *,
-    kinds: Iterable[str] = KINDS,
+    kinds: Iterable[str] = USUAL,
     threshold: float | None = None,
     margin: float | None = None,
     linking: Linking = "star",
@@ -165,7 +166,7 @@ def find_duplicates(
 
     source: a collection, or a corpus of documents or files. kinds: "exact" (the same text apart
     from case, width and white space), "near" (nearly the same words, in one language),
-    "cross-lingual" (translations). threshold: the cosine of near duplicates, default 0.65; what
+    "cross-lingual" (translations); the first two unless others are named. threshold: the cosine of near duplicates, default 0.65; what
     is above it is up to the guards. margin: of cross-lingual ones, the least cosine less the mean
     of the neighbours; default: the calibration, else learned from the texts themselves. linking:
     "star" or "components". keep: "longest", "first", "prefer-lang en,de", or a function that

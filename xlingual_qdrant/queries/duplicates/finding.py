@@ -165,15 +165,16 @@ def find_duplicates(
     """Find documents that say the same; nothing is deleted.
 
     source: a collection, or a corpus of documents or files. kinds: "exact" (the same text apart
-    from case, width and white space), "near" (nearly the same words, in one language),
-    "cross-lingual" (translations); the first two unless others are named. threshold: the cosine of near duplicates, default 0.65; what
-    is above it is up to the guards. margin: of cross-lingual ones, the least cosine less the mean
-    of the neighbours; default: the calibration, else learned from the texts themselves. linking:
-    "star" or "components". keep: "longest", "first", "prefer-lang en,de", or a function that
-    returns one of the documents it is given. guards: which are asked (see `guards.GUARDS`).
-    langs, where: of a collection, look only at these. calibration: default the collection's.
-    approximate: find near ones faster, and miss a few. checkpoint: a folder for finished steps;
-    the same call goes on from there. on_progress: gets what is done, how much, of how much.
+    from case, width and white space), "near" (nearly the same words, in one language), "cross-
+    lingual" (translations); the first two unless others are named. threshold: the cosine of near
+    duplicates, default 0.65; what is above it is up to the guards. margin: of cross-lingual ones,
+    the least cosine less the mean of the neighbours; default: the calibration, else learned from
+    the texts themselves. linking: "star" or "components". keep: "longest", "first", "prefer-lang
+    en,de", or a function that returns one of the documents it is given. guards: which are asked
+    (see `guards.GUARDS`). langs, where: of a collection, look only at these. calibration: default
+    the collection's. approximate: find near ones faster, and miss a few. checkpoint: a folder for
+    finished steps; the same call goes on from there. on_progress: gets what is done, how much, of
+    how much.
 
     Raises UsageError, UnknownName, and the errors of the store.
     """

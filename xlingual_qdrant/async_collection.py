@@ -38,9 +38,10 @@ from xlingual_qdrant.documents import (
 from xlingual_qdrant.errors import UsageError
 from xlingual_qdrant.filters import Filter
 from xlingual_qdrant.ports import Embedder, ScanBatch, Store, Vectors
-from xlingual_qdrant.ranking import Prefer, Rescore
+from xlingual_qdrant.ranking import Prefer
 from xlingual_qdrant.schema import CollectionSchema, Comparison
 from xlingual_qdrant.settings import SettingsLike
+from xlingual_qdrant.spaces import Rescore
 from xlingual_qdrant.statistics import StatisticsInfo
 from xlingual_qdrant.threads import Threads, for_thread
 from xlingual_qdrant.writing import DocumentLike, IfExists, Prepared

@@ -40,6 +40,7 @@ from xlingual_qdrant.filter_hints import why_nothing
 from xlingual_qdrant.filters import Filter
 from xlingual_qdrant.kept_statistics import KeptStatistics
 from xlingual_qdrant.languages import UNDETERMINED
+from xlingual_qdrant.learning import learned_offsets
 from xlingual_qdrant.opening import open_or_create
 from xlingual_qdrant.ports import (
     Embedder,
@@ -49,7 +50,7 @@ from xlingual_qdrant.ports import (
     StoredCollection,
     Vectors,
 )
-from xlingual_qdrant.ranking import Prefer, Ranker, Ranking, Rescore, learned_offsets
+from xlingual_qdrant.ranking import Prefer, Ranker, Ranking
 from xlingual_qdrant.schema import CollectionSchema, Comparison
 from xlingual_qdrant.settings import (
     SettingsLike,
@@ -58,6 +59,7 @@ from xlingual_qdrant.settings import (
     load_settings,
     load_store,
 )
+from xlingual_qdrant.spaces import Rescore
 from xlingual_qdrant.statistics import StatisticsInfo
 from xlingual_qdrant.whole_documents import WholeDocuments
 from xlingual_qdrant.writing import (

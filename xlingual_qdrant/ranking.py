@@ -12,25 +12,18 @@ from numpy.typing import NDArray
 
 from xlingual_qdrant import corrections
 from xlingual_qdrant.asking import checked_count
-from xlingual_qdrant.corrections import Centres, Components
 from xlingual_qdrant.documents import Hit, JsonValue
 from xlingual_qdrant.errors import UsageError
 from xlingual_qdrant.filters import Filter
 from xlingual_qdrant.ports import Vectors
+from xlingual_qdrant.spaces import Rescore, Scores, space_of
 from xlingual_qdrant.statistics import Asked, Statistics
 from xlingual_qdrant.whole_documents import WholeDocuments
 
 Prefer: TypeAlias = Literal["own", "neutral", "balanced"]
 """What becomes of the language of a query among the languages of its hits."""
-Rescore: TypeAlias = Literal["centered", "csls", "lir", "bridge"]
-"""How scores are corrected."""
-
-Scores = NDArray[np.float32]
-
 _LEAST_POOL = 50
 _AT_ONCE = 128  # queries whose candidates are held in memory together
-LEAST_ASKED = 20
-"""Queries of a language from which the shares of languages can be learned."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +132,9 @@ class Ranker:
         self._where = where
         self._exact = exact
         self._statistics = statistics() if ranking.corrected else None
-        self._space = None if self._statistics is None else _space(self._statistics, ranking)
+        self._space = (
+            None if self._statistics is None else space_of(self._statistics, ranking.rescore)
+        )
         self._counts: dict[str, int] | None = None
 
     def search(self, queries: Vectors, tags: Sequence[str], k: int | None) -> list[list[Hit]]:
@@ -357,117 +352,9 @@ def _same_language(one: str, other: str) -> bool:
     return one.partition("-")[0] == other.partition("-")[0]
 
 
-# ---------------------------------------------------------------- spaces
-
-
-@dataclass(frozen=True, slots=True)
-class Space:
-    """Vectors as a correction moves them, and their scores there.
-
-    spread: the standard deviation of the scores of documents that have nothing to do with each
-    other.
-    """
-
-    centres: Centres | None
-    components: Components | None
-    sample: Vectors | None
-    spread: float
-
-    def queries(self, vectors: Vectors, tags: Sequence[str]) -> Vectors:
-        """Return moved queries, unit rows."""
-        if self.components is not None:
-            return self.components.without(vectors, tags)
-        if self.centres is not None:
-            return self.centres.moved_queries(vectors, tags)
-        return vectors
-
-    def documents(self, vectors: Vectors, tags: Sequence[str]) -> Vectors:
-        """Return moved documents, unit rows."""
-        if self.components is not None:
-            return self.components.without(vectors, tags)
-        if self.centres is not None:
-            return self.centres.moved_documents(vectors, tags)
-        return vectors
-
-    def scores(
-        self,
-        placed: Vectors,
-        vectors: Vectors,
-        moved: NDArray[np.float32],
-        query: NDArray[np.float32],
-    ) -> Scores:
-        """Return the scores of documents. placed, moved: in this space; vectors, query: before."""
-        if self.sample is None:
-            return (placed @ moved).astype(np.float32)
-        cosines = vectors @ query
-        k = min(corrections.TOP, len(cosines))
-        of_query = np.partition(cosines, -k)[-k:].mean(keepdims=True)
-        return corrections.csls(cosines, of_query, corrections.hubness(vectors, self.sample))
-
-
-def _space(statistics: Statistics, ranking: Ranking) -> Space:
-    samples = [sample.vectors for sample in statistics.samples.values()]
-    sample = np.concatenate([np.empty((0, statistics.dimension), dtype=np.float32), *samples])
-    spread = float(np.std(sample[:256] @ sample.T)) if len(sample) else 0.0
-    match ranking.rescore:
-        case "csls":
-            return Space(None, None, sample, spread)
-        case "lir":
-            return Space(None, corrections.components(statistics), None, spread)
-        case _:
-            return Space(corrections.centres(statistics), None, None, spread)
-
-
 def _bridge(moved: NDArray[np.float32], near: Candidates) -> NDArray[np.float32]:
     """Return the query with its best hit added: from a text to its versions in other languages."""
     if not near.hits:
         return moved
     [bridged] = corrections.units((moved + near.vectors[int(np.argmax(near.scores))])[None, :])
     return bridged
-
-
-# ---------------------------------------------------------------- learning
-
-
-def learned_offsets(
-    documents: WholeDocuments,
-    statistics: Statistics,
-    queries: Vectors,
-    tags: Sequence[str],
-) -> dict[str, Asked]:
-    """Return for each language of queries how its hits would have to be shifted.
-
-    queries: shape (n, dimension), unit rows. tags: of them. Languages with fewer than
-    `LEAST_ASKED` queries are left out: so few say little about shares.
-    """
-    known = np.array(tags, dtype=np.str_)
-    counts = documents.count_by_language()
-    found: dict[str, Asked] = {}
-    if not counts:
-        return found
-    langs = sorted(counts)
-    shares = np.array([counts[lang] for lang in langs]) / sum(counts.values())
-    ranker = Ranker(documents, lambda: statistics, _GROUPED, where=None, exact=False)
-    for tag in dict.fromkeys(tags):
-        rows = np.flatnonzero(known == tag)
-        if len(rows) < LEAST_ASKED:
-            continue
-        tops = np.full((len(rows), len(langs), corrections.TOP), -np.inf)
-        for start in range(0, len(rows), _AT_ONCE):
-            part = rows[start : start + _AT_ONCE]
-            scored = ranker.candidates(queries[part], [tag] * len(part), corrections.TOP)
-            for number, candidates in enumerate(scored, start):
-                for lang, best in candidates.by_tag().items():
-                    values = candidates.scores[best[: corrections.TOP]]
-                    tops[number, langs.index(lang), : len(values)] = values
-        offsets = corrections.fair_offsets(tops, shares)
-        found[tag] = Asked(
-            0,
-            np.zeros(statistics.dimension, dtype=np.float32),
-            dict(zip(langs, offsets.tolist(), strict=True)),
-            len(rows),
-        )
-    return found
-
-
-_GROUPED = Ranking(rescore="centered", prefer="neutral", per_language=corrections.TOP)

@@ -84,7 +84,6 @@ LONGEST = 450
 LONGER = {
     "xlingual_qdrant/collection.py": "all that an application calls, each with its promise",
     "xlingual_qdrant/async_collection.py": "the same calls again, with the same promises",
-    "xlingual_qdrant/ranking.py": "a corrected search from its candidates to its hits",
 }
 
 

@@ -23,7 +23,8 @@ from xlingual_qdrant.documents import Hit, JsonValue
 
 if TYPE_CHECKING:
     from xlingual_qdrant.asking import MinScore
-    from xlingual_qdrant.ranking import Prefer, Rescore
+    from xlingual_qdrant.ranking import Prefer
+    from xlingual_qdrant.spaces import Rescore
 
 AT_ONCE = 256
 """Queries from standard input that are answered together."""

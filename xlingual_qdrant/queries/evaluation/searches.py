@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias, get_args
 
 from xlingual_qdrant.errors import UnknownName
-from xlingual_qdrant.ranking import Prefer, Rescore
+from xlingual_qdrant.ranking import Prefer
+from xlingual_qdrant.spaces import Rescore
 
 SearchOptions: TypeAlias = Mapping[str, Any]
 """Arguments of `Collection.search_many`, by name."""

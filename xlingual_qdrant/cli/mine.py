@@ -85,6 +85,11 @@ Examples:
     help="How partners are chosen; only forward and backward use a text more than once.",
 )
 @click.option(
+    "--compare-lengths/--no-compare-lengths",
+    default=True,
+    help="Lower the margins of pairs of unusual lengths [on].",
+)
+@click.option(
     "--threshold",
     metavar="SCORE",
     help="The least score, or 'calibrated' [found in the scores, without labels].",
@@ -133,6 +138,7 @@ def command(
     measure: str | None,
     k: int,
     method: str,
+    compare_lengths: bool,
     threshold: str | None,
     min_cosine: float | None,
     max_length_ratio: float | None,
@@ -175,6 +181,7 @@ def command(
             measure=measure,  # pyright: ignore[reportArgumentType]
             k=k,
             method=method,  # pyright: ignore[reportArgumentType]
+            compare_lengths=compare_lengths,
             threshold=_threshold(threshold),
             min_cosine=min_cosine,
             max_length_ratio=max_length_ratio,

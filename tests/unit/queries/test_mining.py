@@ -126,6 +126,26 @@ def test_a_number_as_threshold_is_the_least_score(filled):
     assert ids(near) == ids(pair for pair in some if pair.cosine >= 0.7)
 
 
+def test_unusual_lengths_lower_a_margin_and_nothing_else(filled):
+    options = {"threshold": float("-inf"), "method": "forward"}
+    with_lengths, without = (
+        {
+            ids([pair])[0]: pair
+            for pair in mine(filled, "en", "de", measure="ratio", **options, **it)
+        }
+        for it in ({}, {"compare_lengths": False})
+    )
+    shared = with_lengths.keys() & without.keys()
+    assert len(shared) > 0.9 * len(without)
+    assert all(with_lengths[each].cosine == without[each].cosine for each in shared)
+    lost = [1 - with_lengths[each].score / without[each].score for each in shared]
+    assert min(lost) >= 0
+    assert 0.02 < max(lost) < 0.17
+    assert right(with_lengths.values()) >= right(without.values())
+    cosine = list(mine(filled, "en", "de", measure="cosine"))
+    assert cosine == list(mine(filled, "en", "de", measure="cosine", compare_lengths=False))
+
+
 def test_a_calibration_decides_by_the_languages_of_each_pair(empty):
     empty.add(sentences())
     cuts = {"de|en": Cut(threshold=1.4, slope=10, offset=-14, pairs=9, method="labels")}

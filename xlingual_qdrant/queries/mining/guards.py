@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from xlingual_qdrant.documents import Document
 from xlingual_qdrant.hygiene import composed
 from xlingual_qdrant.ports import LanguageDetector
+from xlingual_qdrant.queries.mining.lengths import log_lengths
 
 SURE = 0.8
 """The confidence of a detected language from which on it counts."""
@@ -58,14 +59,9 @@ class Guards:
         return passed
 
 
-def log_ratios(sources: Sequence[str], targets: Sequence[str]) -> NDArray[np.float64]:
+def log_ratios(sources: Sequence[str], targets: Sequence[str]) -> NDArray[np.float32]:
     """Return the logarithm of the length of each source divided by that of its target."""
-    # A few characters more or less say nothing of short texts.
-    lengths = [
-        (len(source.strip()) + 5, len(target.strip()) + 5)
-        for source, target in zip(sources, targets, strict=True)
-    ]
-    return np.log(np.array(lengths, dtype=np.float64).reshape(-1, 2)) @ np.array([1.0, -1.0])
+    return log_lengths(sources) - log_lengths(targets)
 
 
 def usual_log_ratio(sources: Sequence[str], targets: Sequence[str]) -> float:

@@ -5,6 +5,7 @@ Rows of the left and of the right side are numbers; this knows nothing of texts.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, get_args
 
@@ -103,19 +104,25 @@ def best_first(pairs: RowPairs) -> RowPairs:
 
 
 def next_best(
-    forward: Nearest, backward: Nearest, kept: RowPairs, measure: PairMeasure, *, k: int
+    forward: Nearest,
+    backward: Nearest,
+    kept: RowPairs,
+    measure: PairMeasure,
+    *,
+    k: int,
+    weighed: Callable[[RowPairs], RowPairs] | None = None,
 ) -> RowPairs:
     """Return what "max" keeps when the partners of `kept` are not there: pairs that are wrong.
 
-    forward, backward: at least k + 1 neighbours, so that k are left. The margins are those that
-    the texts had if they had no partner.
+    forward, backward: at least k + 1 neighbours, so that k are left. weighed: what else was done
+    to the scores of `kept`. The margins are those that the texts had if they had no partner.
     """
     partner = np.full(len(forward.rows), -1, dtype=np.int64)
     partner[kept.left] = kept.right
     back = np.full(len(backward.rows), -1, dtype=np.int64)
     back[kept.right] = kept.left
     others = candidates(_without(forward, partner), _without(backward, back), measure, k=k)
-    return chosen(others, "max")
+    return chosen(others if weighed is None else weighed(others), "max")
 
 
 def _without(found: Nearest, partner: Rows) -> Nearest:

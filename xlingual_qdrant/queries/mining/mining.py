@@ -18,6 +18,7 @@ from xlingual_qdrant.errors import UsageError
 from xlingual_qdrant.queries.checkpoints import Checkpoint
 from xlingual_qdrant.queries.margins import PAIR_MEASURES, PairMeasure
 from xlingual_qdrant.queries.mining.guards import Guards, usual_log_ratio
+from xlingual_qdrant.queries.mining.lengths import UsualLengths, text_lengths, usual_lengths
 from xlingual_qdrant.queries.mining.matching import (
     METHODS,
     Method,
@@ -47,8 +48,8 @@ _KEPT_AS: dict[PairMeasure, Measure] = {"cosine": "cosine", "ratio": "margin"}
 class MinedPair:
     """Two texts that probably say the same.
 
-    score: by the measure of the mining. probability: that they do, 0 to 1. cosine: of their
-    vectors.
+    score: by the measure of the mining, lowered for unusual lengths if they are compared.
+    probability: that they do, 0 to 1. cosine: of their vectors.
     """
 
     score: float
@@ -111,6 +112,7 @@ def mine(
     measure: PairMeasure | None = None,
     k: int = 4,
     method: Method = "max",
+    compare_lengths: bool = True,
     threshold: Threshold | None = None,
     min_cosine: float | None = None,
     max_length_ratio: float | None = None,
@@ -127,6 +129,8 @@ def mine(
     target language is; the same collection if it is not given. measure: what pairs are scored
     by; default "ratio", or "cosine" with fewer than 100 texts on a side. k: neighbours that a
     margin is taken over, and that are looked at as partners. method: see `matching.chosen`.
+    compare_lengths: with the measure "ratio", lower the scores of pairs whose lengths are
+    unusual beside each other, see `lengths`.
 
     threshold: the least score; "calibrated": what the collection's calibration says for the two
     languages of each pair (measures "ratio" and "cosine"); by default it is found in the scores
@@ -156,11 +160,16 @@ def mine(
     kept = Checkpoint(checkpoint, order_of(left, right, k + 1))
     forward, backward = neighbours_of(left, right, k + 1, checkpoint=kept, on_progress=on_progress)
     pool = candidates(_first(forward, k), _first(backward, k), measure)
+    lengths: UsualLengths | None = None
+    if compare_lengths and measure == "ratio":
+        lengths = usual_lengths(pool, text_lengths(sources), text_lengths(targets))
+        pool = lengths.weighed(pool)
     if threshold == "calibrated":
         cuts: Cuts = _calibrated(collection, measure, sources, targets)
     else:
         best = chosen(pool, "max")
-        wrong = next_best(forward, backward, best, measure, k=k)
+        weighed = None if lengths is None else lengths.weighed
+        wrong = next_best(forward, backward, best, measure, k=k, weighed=weighed)
         cuts = cut_from_candidates(best.scores, wrong.scores)
     least = (
         np.full(len(pool), threshold, dtype=np.float32)

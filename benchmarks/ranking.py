@@ -42,6 +42,8 @@ MODES: dict[str, dict[str, Any]] = {
 }
 SEEN = (0, 5, 20)
 """Learned queries of each language, beside all of the other half."""
+SPARE = 6
+"""With few learned queries only every sixth question is measured."""
 LEARNING = ("neutral", "balanced", "bridge")
 """The modes that are measured with few learned queries, too."""
 
@@ -90,7 +92,8 @@ class Pool:
                 self.learn(others, seen)
                 for mode in MODES if seen is None else LEARNING:
                     label = mode if seen is None else f"{mode}, {seen} learned"
-                    outcomes.setdefault(label, []).extend(self.ask(there[::every], mode))
+                    step = every if seen is None else every * SPARE
+                    outcomes.setdefault(label, []).extend(self.ask(there[::step], mode))
         return {label: self.summary(some) for label, some in outcomes.items()}
 
     def ask(self, questions: list[Row], mode: str) -> Iterator[Outcome]:

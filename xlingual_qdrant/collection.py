@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from functools import cached_property
 from threading import Lock
 from types import TracebackType
@@ -35,7 +35,13 @@ from xlingual_qdrant.documents import (
     WriteReceipt,
     WriteReport,
 )
-from xlingual_qdrant.errors import TextSuspect, TextTruncated, UsageError
+from xlingual_qdrant.errors import (
+    StoreError,
+    TextSuspect,
+    TextTruncated,
+    UsageError,
+    XlingualError,
+)
 from xlingual_qdrant.filter_hints import why_nothing
 from xlingual_qdrant.filters import Filter
 from xlingual_qdrant.kept_statistics import KeptStatistics
@@ -420,22 +426,27 @@ class Collection:
             return []
         told = ranking.corrected or explain or least == "calibrated" or lang is not None
         tags = languages_of(asked, lang, lambda: self.detector) if told else []
-        if ranking.plain and wanted is not None:
+        if ranking.plain and wanted is not None and least != "calibrated":
             found = self._documents.nearest(vectors, wanted, condition, exact=exact)
-        else:
-            ranker = Ranker(
-                self._documents, self._statistics.current, ranking, where=condition, exact=exact
-            )
-            found = ranker.search(vectors, tags or [UNDETERMINED] * len(vectors), wanted)
+            return found if least is None else [near_enough(hits, least) for hits in found]
+        ranker = Ranker(
+            self._documents,
+            self._statistics.current,
+            ranking,
+            where=condition,
+            exact=exact,
+            enough=self._enough(least),
+        )
+        return ranker.search(vectors, tags or [UNDETERMINED] * len(vectors), wanted)
+
+    def _enough(self, least: MinScore | None) -> Callable[[list[Hit], str], list[Hit]] | None:
+        """Return what leaves out hits of a query in a language; None if all may stay."""
         if least is None:
-            return found
-        if least == "calibrated":
-            calibration = self._calibration()
-            return [
-                saying_the_same(hits, tag, calibration)
-                for hits, tag in zip(found, tags, strict=True)
-            ]
-        return [near_enough(hits, least) for hits in found]
+            return None
+        if least != "calibrated":
+            return lambda hits, _: near_enough(hits, least)
+        calibration = self._calibration()
+        return lambda hits, tag: saying_the_same(hits, tag, calibration)
 
     def search_by_language(
         self,
@@ -505,7 +516,11 @@ class Collection:
             self._statistics.hear(tags, vectors)
             known = self._statistics.current()
             self._statistics.learn(learned_offsets(self._documents, known, vectors, tags))
-            self._statistics.save()
+            try:
+                self._statistics.save()
+            except StoreError:
+                self._statistics.forget_changes()
+                raise
         return self.statistics()
 
     def forget_queries(self) -> None:
@@ -660,7 +675,12 @@ class Collection:
         # After an error, or Ctrl-C, nobody wants to wait for indexes: what is written is durable.
         if error is None:
             self.close()
-        else:
+            return
+        try:
+            if not (self._closed or isinstance(error, StoreError)):
+                with suppress(XlingualError):  # the error on its way matters more
+                    self._statistics.save_in_passing()
+        finally:
             self._release()
 
     def __repr__(self) -> str:

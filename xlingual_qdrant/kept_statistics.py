@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from threading import RLock
+from time import monotonic
 
 from xlingual_qdrant.calibration import embedder_name
 from xlingual_qdrant.documents import Document
@@ -12,8 +13,11 @@ from xlingual_qdrant.statistics import STATE, Asked, Statistics
 from xlingual_qdrant.whole_documents import WholeDocuments
 
 SCANNED = 100_000
-"""Documents that are looked at to make samples again."""
+"""Documents that are looked at to make samples on the way, unless that is asked for."""
+FRESH_S = 60.0
+"""Seconds after which is looked for what other processes have kept."""
 _AT_ONCE = 4096
+_MANY = 100_000  # deleted ids that are remembered, until it is looked which of them matter
 
 
 class KeptStatistics:
@@ -27,6 +31,7 @@ class KeptStatistics:
         self._documents = documents
         self._lock = RLock()
         self._known: Statistics | None = None
+        self._read_at = monotonic()
         self._forget_changes()
 
     def _forget_changes(self) -> None:
@@ -34,6 +39,7 @@ class KeptStatistics:
         self._gone: set[str] = set()
         self._changed = False
         self._added = 0
+        self._scanned: Statistics | None = None
 
     def _empty(self) -> Statistics:
         stored = self._documents.stored
@@ -51,7 +57,7 @@ class KeptStatistics:
             tags = [document.lang for document in documents]
             if self._newer.take(ids, tags, vectors):
                 self._changed, self._known = True, None
-            self._added += len(documents) - len(replaced)
+            self._added += len(documents)
 
     def deleted(self, ids: Iterable[str]) -> None:
         """Follow a deletion by ids."""
@@ -61,6 +67,8 @@ class KeptStatistics:
                 return
             self._newer.forget(gone)
             self._gone |= gone
+            if len(self._gone) > _MANY:
+                self._gone &= self._base_ids()
             self._added -= len(gone)
             self._changed, self._known = True, None
 
@@ -90,7 +98,8 @@ class KeptStatistics:
     def current(self) -> Statistics:
         """Return the statistics as of now; samples that are missing are made of the documents."""
         with self._lock:
-            if self._known is None:
+            if self._known is None or monotonic() - self._read_at > FRESH_S:
+                self._read_at = monotonic()
                 base = self._read()
                 if base is None:
                     base = self._fresh()
@@ -107,23 +116,25 @@ class KeptStatistics:
         return found if usable else None
 
     def _base_ids(self) -> set[str]:
-        base = self._read()
+        base = self._read() or self._scanned
         return set() if base is None else base.sampled_ids()
 
     def _fresh(self) -> Statistics:
         """Return samples of what is there, unless all of it came through here."""
-        if self._documents.count(None) <= self._added:
-            return self._empty()
-        return self._sampled()
+        if self._scanned is None:
+            if self._documents.count(None) <= self._added:
+                return self._empty()
+            self._scanned = self._sampled(SCANNED)
+        return self._scanned
 
-    def _sampled(self) -> Statistics:
+    def _sampled(self, most: int | None = None) -> Statistics:
         made, seen = self._empty(), 0
         for batch in self._documents.scan(None, with_vectors=True, batch=_AT_ONCE):
             if batch.vectors is not None:
                 ids = [document.id for document in batch.documents]
                 made.take(ids, [document.lang for document in batch.documents], batch.vectors)
             seen += len(batch.documents)
-            if seen >= SCANNED:
+            if most is not None and seen >= most:
                 break
         return made
 
@@ -136,9 +147,16 @@ class KeptStatistics:
                 return
             base = self._read()
             made = (self._fresh() if base is None else base).merged(self._newer, self._gone)
-            self._documents.stored.write_state(STATE, made.to_bytes())
-            self._forget_changes()
-            self._known = made
+            self._keep(made)
+
+    def save_in_passing(self) -> None:
+        """Keep what has changed if that is done at once, as on the way out of an error.
+
+        Where nothing is kept yet, nothing is lost: the samples are made when they are needed.
+        """
+        with self._lock:
+            if self._changed and self._read() is not None:
+                self.save()
 
     def recompute(self) -> None:
         """Make the samples again from the documents; what was learned from queries stays."""
@@ -146,15 +164,22 @@ class KeptStatistics:
             asked = self.current().asked
             made = self._sampled()
             made.asked = dict(asked)
-            self._documents.stored.write_state(STATE, made.to_bytes())
-            self._forget_changes()
-            self._known = made
+            self._keep(made)
 
     def forget_queries(self) -> None:
         """Forget what was learned from queries; the samples stay."""
         with self._lock:
             made = self.current().merged(self._empty(), ())
             made.asked = {}
-            self._documents.stored.write_state(STATE, made.to_bytes())
+            self._keep(made)
+
+    def forget_changes(self) -> None:
+        """Drop what was not kept yet, as where nothing can be kept."""
+        with self._lock:
             self._forget_changes()
-            self._known = made
+            self._known = None
+
+    def _keep(self, made: Statistics) -> None:
+        self._documents.stored.write_state(STATE, made.to_bytes())
+        self._forget_changes()
+        self._known = made

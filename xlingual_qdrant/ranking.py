@@ -115,7 +115,9 @@ class Candidates:
 class Ranker:
     """Answers queries to some documents under one `Ranking`.
 
-    statistics: asked for only if scores are corrected.
+    statistics: asked for only if scores are corrected. enough: returns those of the hits of a
+    query in a language that are near enough; asked before hits are chosen, so that what is not
+    takes nobody's place.
     """
 
     def __init__(
@@ -126,8 +128,10 @@ class Ranker:
         *,
         where: Filter | None,
         exact: bool,
+        enough: Callable[[list[Hit], str], list[Hit]] | None = None,
     ) -> None:
         self._documents = documents
+        self._enough = enough
         self._ranking = ranking
         self._where = where
         self._exact = exact
@@ -154,7 +158,8 @@ class Ranker:
             candidates = self.candidates(queries[pending], some, width)
             documents = self._documents_of(candidates, some, k)
             for number, hits in zip(pending, documents, strict=True):
-                found[number] = self._chosen(hits, k)
+                near = hits if self._enough is None else self._enough(hits, tags[number])
+                found[number] = self._chosen(near, k)
             # Rows of one document count once, so there may be fewer documents than were wanted.
             pending = [
                 number
@@ -282,7 +287,7 @@ class Ranker:
     ) -> list[list[Hit]]:
         """Return documents, each once, best first; those behind the k-th only where they matter."""
         ranking = self._ranking
-        all_matter = ranking.per_language or ranking.balance or ranking.diversity
+        all_matter = ranking.per_language or ranking.balance or ranking.diversity or self._enough
         most = None if all_matter or self._documents.has_chunks else k
         rows = [
             [self._hit(candidates, row, tag) for row in _by_score(candidates)[:most]]

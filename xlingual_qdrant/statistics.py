@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import io
 import json
+import zipfile
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -144,20 +145,29 @@ class Statistics:
     # ------------------------------------------------------------ keeping
 
     def to_bytes(self) -> bytes:
-        """Return what is kept as state: NumPy arrays and JSON."""
+        """Return what is kept as state: NumPy arrays and JSON.
+
+        The same samples give the same bytes, in whatever order they came together, so that two
+        copies of a collection can be compared.
+        """
+        ordered = {
+            tag: dict(sorted(sample.rows.items(), key=lambda item: (item[1][0], item[0])))
+            for tag, sample in sorted(self.samples.items())
+        }
+        told = dict(sorted(self.asked.items()))
         head: dict[str, JsonValue] = {
             "version": FORMAT_VERSION,
             "embedder": self.embedder,
             "dimension": self.dimension,
-            "samples": {tag: [*sample.rows] for tag, sample in self.samples.items()},
+            "samples": {tag: [*rows] for tag, rows in ordered.items()},
             "asked": {
                 tag: {"count": a.count, "ranked": a.ranked, "offsets": {**a.offsets}}
-                for tag, a in self.asked.items()
+                for tag, a in told.items()
             },
         }
         empty = np.empty((0, self.dimension), dtype=np.float16)
-        vectors = [sample.vectors.astype(np.float16) for sample in self.samples.values()]
-        totals = [asked.total for asked in self.asked.values()]
+        vectors = [np.array([v for _, v in rows.values()]) for rows in ordered.values() if rows]
+        totals = [asked.total for asked in told.values()]
         out = io.BytesIO()
         np.savez(
             out,
@@ -169,7 +179,14 @@ class Statistics:
 
     @classmethod
     def from_bytes(cls, kept: bytes) -> Self | None:
-        """Read what `to_bytes` wrote; None if another version wrote it."""
+        """Read what `to_bytes` wrote; None if another version wrote it, or if it is damaged."""
+        try:
+            return cls._read(kept)
+        except (ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile):
+            return None
+
+    @classmethod
+    def _read(cls, kept: bytes) -> Self | None:
         with np.load(io.BytesIO(kept)) as arrays:
             head: dict[str, Any] = json.loads(arrays["head"].tobytes())
             if head["version"] != FORMAT_VERSION:

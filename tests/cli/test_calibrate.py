@@ -73,6 +73,16 @@ def test_labels_and_grades_are_taken(filled, run):
     assert "60 labelled pairs" in result.stderr
 
 
+def test_grades_that_are_not_there_are_not_passed_over(filled, run):
+    (filled / "pairs.tsv").write_text(
+        "left\tright\n" + "".join(f"{one}\t{other}\n" for one, other in PAIRS[:30]),
+        encoding="utf-8",
+    )
+    result = run("calibrate", "pairs.tsv", "--same-from", "4")
+    assert result.exit_code == 2
+    assert "--labels" in result.stderr
+
+
 def test_a_calibration_of_another_embedder_is_told(filled, run):
     with Collection.open() as collection:
         kept = b'{"embedder": "another", "cuts": {"cosine": {}}}'

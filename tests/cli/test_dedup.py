@@ -55,6 +55,26 @@ def test_files_are_read_and_never_changed(run, texts, folder, parse):
     assert sorted(path.name for path in folder.iterdir()) == ["clean.jsonl", "texts.jsonl"]
 
 
+def test_what_an_earlier_run_deleted_is_not_written_over(run, texts, folder):
+    run("ingest", "texts.jsonl")
+    run("dedup", "--apply", "--deleted", "gone.jsonl")
+    before = (folder / "gone.jsonl").read_bytes()
+    result = run("dedup", "--apply", "--deleted", "gone.jsonl")
+    assert result.exit_code == 2
+    assert "there already" in result.stderr
+    assert (folder / "gone.jsonl").read_bytes() == before
+
+
+def test_the_file_that_is_read_is_not_written_over(run, texts, folder):
+    before = texts.read_bytes()
+    (folder / "link.jsonl").symlink_to(texts)
+    for name in ("texts.jsonl", "link.jsonl"):
+        result = run("dedup", "texts.jsonl", "--out", name)
+        assert result.exit_code == 2
+        assert "is read" in result.stderr
+    assert texts.read_bytes() == before
+
+
 def test_lines_for_pipes_name_the_kept_one(run, texts):
     result = run("dedup", "texts.jsonl", "--keep", "first", "--quiet")
     lines = [line.split("\t") for line in result.stdout.splitlines()]
@@ -70,7 +90,9 @@ def test_refused_pairs_say_why(run, texts, parse):
     rows = parse(result.stdout)
     assert {row["guard"] for row in rows} == {"numbers"}
     assert any(row["reason"] == "numbers: 'may' against 'june'" for row in rows)
-    unguarded = run("dedup", "texts.jsonl", "--no-guards", "--kinds", "near", "--json")
+    unguarded = run(
+        "dedup", "texts.jsonl", "--no-guards", "--kinds", "near", "--threshold", "0.65", "--json"
+    )
     [group] = parse(unguarded.stdout)
     assert len(group["others"]) == 3
 
@@ -110,6 +132,12 @@ def test_duplicates_are_not_stored_if_so_asked(run, texts, folder, parse):
     assert all("'may'" in row["detail"] for row in dead)
     [again] = parse(run(*arguments).stdout)
     assert (again["unchanged"], again["duplicates"], again["added"]) == (2, 2, 0)
+
+
+def test_kinds_to_skip_without_skipping_are_refused(run, texts):
+    result = run("ingest", "texts.jsonl", "--skip-kinds", "exact")
+    assert result.exit_code == 2
+    assert "--skip-duplicates" in result.stderr
 
 
 def test_a_dry_run_finds_no_duplicates_and_says_so(run, texts):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 
@@ -39,3 +40,16 @@ def test_it_is_told_what_to_do(run, filled: Path) -> None:
     missing = run("learn", str(filled / "none.txt"))
     assert missing.exit_code != 0
     assert "none.txt" in missing.stderr
+
+
+def test_a_file_that_cannot_be_read_to_its_end_teaches_nothing(run, tmp_path: Path) -> None:
+    documents = tmp_path / "documents.csv"
+    documents.write_text("id,lang,text\n1,de,Guten Tag\n2,fr,Bonjour\n", encoding="utf-8")
+    assert run("ingest", str(documents)).exit_code == 0
+    whole = gzip.compress("".join(f"question {row}\n" for row in range(5000)).encode())
+    cut = tmp_path / "cut.txt.gz"
+    cut.write_bytes(whole[: len(whole) // 2])
+    failed = run("learn", str(cut), "--lang", "en")
+    assert failed.exit_code == 1
+    assert "its end is missing" in failed.stderr
+    assert known(run)["asked"] == {}

@@ -164,4 +164,4 @@ def test_wrong_usage_is_2(both, run, arguments, words):
 def test_a_language_without_texts_has_no_pairs_and_says_so(both, run):
     result = run("mine", "--source", "en", "--target", "ja")
     assert (result.exit_code, result.stdout) == (0, "")
-    assert "no text in ja" in result.stderr
+    assert "no text has the language 'ja'" in result.stderr

@@ -75,6 +75,13 @@ def test_an_empty_query_is_refused(filled, run, query):
     assert "the query cannot be searched" in result.stderr
 
 
+@pytest.mark.parametrize("score", ["calibrate", "2", "nan"])
+def test_a_least_score_that_is_none_says_what_is_one(filled, run, score):
+    result = run("search", "x", "--min-score", score)
+    assert result.exit_code == 2
+    assert "from -1 to 1 nor 'calibrated'" in result.stderr
+
+
 def test_a_filter_that_cannot_be_read_is_2(filled, run):
     result = run("search", "--where", "n >=", "rain")
     assert result.exit_code == 2

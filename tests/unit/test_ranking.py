@@ -201,3 +201,27 @@ def test_languages_of_queries_are_checked(parallel: Collection) -> None:
         parallel.search("hello", lang="klingonish-x", prefer="neutral")
     with pytest.raises(UsageError, match="1 tags for 2 queries"):
         parallel.search_many(["a", "b"], lang=["en"], prefer="neutral")
+
+
+def test_what_is_not_near_enough_takes_nobodys_place() -> None:
+    near = [[1, 0.01 * row, 0, 0] for row in range(10)]
+    far = [[0.1, 1, 0.01 * row, 0] for row in range(10)]
+    with Collection.open("m", store=MemoryStore(), schema={"dimension": 4}) as collection:
+        documents = [
+            {"id": f"{row:02}", "text": f"text {row}", "lang": "en" if row < 10 else "de"}
+            for row in range(20)
+        ]
+        collection.add(documents, vectors=[*near, *far])
+        for options in ({}, {"balance": True}, {"diversity": 0.9}, {"explain": True}):
+            hits = collection.search([1, 0, 0, 0], k=6, min_score=0.5, **options)
+            assert len(hits) == 6, options
+            assert all(hit.score >= 0.5 for hit in hits)
+        cuts = {
+            key: Cut(threshold=least, slope=1, offset=0, pairs=1, method="labels")
+            for key, least in (("de|en", 0.05), ("=", 0.99999), ("*", 0.99999))
+        }
+        name = embedder_name(collection.stored)
+        write_calibration(collection.stored, Calibration(embedder=name, cuts={"cosine": cuts}))
+        hits = collection.search([1, 0, 0, 0], k=6, min_score="calibrated", lang="en")
+        assert [hit.lang for hit in hits].count("de") == 6 - [hit.lang for hit in hits].count("en")
+        assert len(hits) == 6

@@ -132,3 +132,79 @@ def test_queries_are_forgotten_on_request(filled: Collection, vectors: NDArray[n
     assert filled.statistics().asked == {}
     assert Collection(filled.stored).statistics().asked == {}
     assert filled.statistics().sampled == {"de": SAMPLE, "fr": SAMPLE}
+
+
+def test_the_same_samples_give_the_same_bytes(vectors: NDArray[np.float32]) -> None:
+    whole, parts = Statistics("e", 8), Statistics("e", 8)
+    whole.take(IDS, LANGS, vectors)
+    for start in reversed(range(0, COUNT, 70)):
+        part = slice(start, start + 70)
+        parts.take(IDS[part], LANGS[part], vectors[part])
+    assert whole.to_bytes() == parts.to_bytes()
+    read = Statistics.from_bytes(parts.to_bytes())
+    assert read is not None
+    assert read.to_bytes() == whole.to_bytes()
+
+
+def test_damaged_statistics_are_made_again(filled: Collection) -> None:
+    filled.flush()
+    kept = filled.stored.read_state(STATE)
+    assert kept is not None
+    for damaged in (b"", b"garbage", kept[: len(kept) // 2]):
+        assert Statistics.from_bytes(damaged) is None
+        filled.stored.write_state(STATE, damaged)
+        reader = Collection(filled.stored)
+        assert reader.statistics().sampled == {"de": SAMPLE, "fr": SAMPLE}
+        reader.add({"id": "more", "text": "more", "lang": "ja"}, vectors=[[1.0] * 8])
+        reader.flush()
+        assert reader.statistics().sampled == {"de": SAMPLE, "fr": SAMPLE, "ja": 1}
+        reader.delete("more")
+
+
+def test_what_was_written_before_an_error_is_in_the_statistics(filled: Collection) -> None:
+    filled.flush()
+    failing = Collection(filled.stored)
+    document = {"id": "last", "text": "last", "lang": "ja"}
+    with pytest.raises(RuntimeError), failing:
+        raise RuntimeError(failing.add(document, vectors=[[1.0] * 8]))
+    assert "last" in kept_ids(filled)
+
+
+def kept_ids(collection: Collection) -> set[str]:
+    kept = collection.stored.read_state(STATE)
+    assert kept is not None
+    found = Statistics.from_bytes(kept)
+    assert found is not None
+    return found.sampled_ids()
+
+
+def test_many_deletions_are_not_all_remembered(
+    filled: Collection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("xlingual_qdrant.kept_statistics._MANY", 10)
+    filled.flush()
+    before = sorted(kept_ids(filled))
+    filled.delete([f"never-{number}" for number in range(50)])
+    assert not filled._statistics._gone
+    filled.delete([*before[:3], *(f"never-{number}" for number in range(50))])
+    filled.flush()
+    assert kept_ids(filled).isdisjoint(before[:3])
+
+
+def test_documents_are_sampled_once_for_all_searches(
+    filled: Collection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scans: list[object] = []
+    reader = Collection(filled.stored)
+    scan = reader.stored.scan
+
+    def counted(*args: object, **options: object) -> object:
+        scans.append(args)
+        return scan(*args, **options)
+
+    monkeypatch.setattr(reader.stored, "scan", counted)
+    for number in range(3):
+        reader.add({"id": f"n{number}", "text": "n", "lang": "ja"}, vectors=[[1.0] * 8])
+        reader.search([1.0] * 8, prefer="neutral")
+    assert len(scans) == 1
+    assert reader.statistics().sampled["ja"] == 3

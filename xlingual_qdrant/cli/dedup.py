@@ -59,7 +59,8 @@ Examples:
     "--threshold",
     type=click.FloatRange(0, 1, min_open=True),
     metavar="COSINE",
-    help="The least cosine of near duplicates; the guards decide about what is above it [0.65].",
+    help="The least cosine of near duplicates; the guards decide about what is above it [0.65; 0.9"
+    " without the guard of words].",
 )
 @click.option(
     "--margin",
@@ -199,6 +200,11 @@ def _check(
         raise UsageError("--out is for files; of the collection, --apply deletes the duplicates")
     if deleted and not apply:
         raise UsageError("--deleted goes with --apply; without it nothing is deleted")
+    if out and out.is_file() and any(Path(f).exists() and out.samefile(f) for f in files):
+        raise UsageError(f"{out} is read, the texts that stay cannot be written there too")
+    if deleted and deleted.is_file() and deleted.stat().st_size:
+        # It may be the only copy of what an earlier run deleted.
+        raise UsageError(f"{deleted} is there already, and is not written over; give another name")
 
 
 def _opened(options: Options, from_files: bool) -> Collection:
@@ -297,3 +303,6 @@ def _apply(
     count = delete_duplicates(collection, report)
     kept = f"; they are in {deleted}" if deleted is not None else ""
     options.say(f"Deleted {counted(count, 'document')}{kept}.")
+    if count < len(report.ids):
+        left = counted(len(report.ids) - count, "document")
+        options.say(f"Left {left} that changed meanwhile, or whose kept text did.")

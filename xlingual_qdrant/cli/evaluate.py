@@ -117,7 +117,9 @@ def command(
     the embedder is measured on evaluation files: tatoeba, xquad, sts, sib200, mining, dedup.
     """
     if (questions is not None) + diagnose + (folder is not None) != 1:
-        raise click.UsageError("give a file of QUESTIONS, or --diagnose, or --folder DIR")
+        raise click.UsageError(
+            "give a file of QUESTIONS, or --diagnose, or --folder DIR; one of them"
+        )
     if questions is None and (heatmap or compare or langs or where or exact or k):
         raise click.UsageError("-k, --compare, --langs, --where, --exact, --heatmap need QUESTIONS")
     if tasks is not None and folder is None:

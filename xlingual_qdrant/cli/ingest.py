@@ -101,9 +101,8 @@ Examples:
 @click.option(
     "--skip-kinds",
     metavar="KINDS",
-    default="exact,near",
-    show_default=True,
-    help="What --skip-duplicates looks for; cross-lingual needs a calibrated collection.",
+    help="What --skip-duplicates looks for; cross-lingual needs a calibrated collection"
+    " [exact,near].",
 )
 @common_options
 @pass_options
@@ -124,7 +123,7 @@ def command(
     shard: Shard | None,
     format: Format | None,
     skip_duplicates: bool,
-    skip_kinds: str,
+    skip_kinds: str | None,
 ) -> None:
     """Read texts from each FILE into a collection; - is standard input.
 
@@ -135,6 +134,8 @@ def command(
     What is there already and has not changed is skipped, so running it again goes on where it
     stopped. The exit code is 1 if a file could not be read to its end, or had nothing usable.
     """
+    if skip_kinds is not None and not skip_duplicates:
+        raise UsageError("--skip-kinds goes with --skip-duplicates; without it nothing is skipped")
     mapping = FieldMapping(text_field, lang_field, id_field, metadata_field, lang)
     with ExitStack() as stack:
         letters = (
@@ -157,7 +158,9 @@ def command(
                     shard=shard,
                     long_texts=long_texts,
                     mend=mend,
-                    skip=_finder(collection, skip_kinds) if skip_duplicates else None,
+                    skip=_finder(collection, skip_kinds or "exact,near")
+                    if skip_duplicates
+                    else None,
                     on_reject=letters.write if letters else None,
                     on_progress=bar.watch if bar else None,
                 )

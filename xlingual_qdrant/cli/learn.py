@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from xlingual_qdrant.cli.labelled import tell_rejected
 from xlingual_qdrant.cli.options import Options, common_options, pass_options
 from xlingual_qdrant.cli.output import print_json, print_rows
 from xlingual_qdrant.errors import UsageError
@@ -74,9 +75,14 @@ def _learn(collection: Collection, files: tuple[str, ...], lang: str | None) -> 
     reader.check()
     texts: dict[str | None, list[str]] = defaultdict(list)
     for window in reader.windows():
+        for rejection in window.rejections:
+            tell_rejected(rejection)
         for document in window.documents:
             given = document.lang if document.lang_source == "declared" else lang
             texts[given].append(document.text)
+    for outcome in reader.outcomes:
+        if outcome.error is not None:
+            raise outcome.error
     for given, some in texts.items():
         collection.learn_queries(some, lang=given)
     return sum(map(len, texts.values()))

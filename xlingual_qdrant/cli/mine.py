@@ -197,7 +197,8 @@ def command(
         mined.finish()
     for listing, lang in ((mined.sources, source), (mined.targets, target)):
         if not len(listing):
-            options.say(f"Note: there is no text in {lang}." if lang else "Note: a file is empty.")
+            nothing = f"no text has the language '{lang}'" if lang else "a file is empty"
+            options.say(f"Note: {nothing}.")
     options.say(_summary(mined, count, out))
 
 

@@ -61,7 +61,7 @@ class ProgressBar:
         )
 
     def count(self, what: str, done: int, total: int) -> None:
-        """Show how many documents are done; another `what` begins a new count."""
+        """Show how much is done, of whatever is counted; another `what` begins a new count."""
         if what != self._doing:
             self._doing, self._began, self._done_before = what, monotonic(), done
         per_second = (done - self._done_before) / max(monotonic() - self._began, 1e-3)
@@ -70,7 +70,7 @@ class ProgressBar:
             description=what,
             total=total,
             completed=done,
-            rate=f"{done:,} documents, {per_second:,.0f}/s",
+            rate=f"{done:,} of {total:,}, {per_second:,.0f}/s",
         )
 
     def wait_for(self, what: str) -> None:

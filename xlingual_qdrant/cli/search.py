@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
@@ -36,7 +37,13 @@ def _least_score(
     """Return a number from -1 to 1, or the word for the collection's calibration."""
     if value is None or value == "calibrated":
         return value
-    return click.FloatRange(-1, 1)(value, param, ctx)
+    try:
+        number = float(value)
+    except ValueError:
+        number = math.nan
+    if not -1 <= number <= 1:
+        raise click.BadParameter(f"{value!r} is neither a number from -1 to 1 nor 'calibrated'")
+    return number
 
 
 @click.command(

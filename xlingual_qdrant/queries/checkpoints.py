@@ -108,6 +108,11 @@ def digest_of(ids: list[str]) -> str:
     return digest.hexdigest()
 
 
+def digest_of_rows(rows: NDArray[Any]) -> str:
+    """Return a short digest of an array, for an order's inputs."""
+    return blake2b(np.ascontiguousarray(rows).data, digest_size=16).hexdigest()
+
+
 def _is_ours(folder: Path) -> bool:
     names = {file.name for file in folder.iterdir()}
     return _ORDER in names or names <= {_BEGUN_ORDER}

@@ -102,6 +102,8 @@ def corpus_of_files(
 ) -> Corpus:
     """Read files as an ingestion would, and embed their texts; nothing is written.
 
+    Of an id that comes twice the first stays; on_reject is told of one with another text.
+
     Raises FileUnavailable, UnknownColumn, UnreadableFile if a file cannot be read to its end.
     """
     listed = [sources] if isinstance(sources, str | os.PathLike) else list(sources)
@@ -114,11 +116,21 @@ def corpus_of_files(
     reader.check()
 
     def checked() -> Iterator[list[Document]]:
+        texts: dict[str, int] = {}
         for window in reader.windows():
-            for rejection in window.rejections:
+            rejections = [*window.rejections]
+            for document, place in zip(window.documents, window.places, strict=True):
+                there = texts.setdefault(document.id, hash(document.text))
+                if there != hash(document.text):
+                    detail = f"the id {document.id!r} came before, with another text"
+                    rejections.append(Rejection(*place, "duplicate", detail, document.text))
+            for rejection in rejections:
                 if on_reject is not None:
                     on_reject(rejection)
             yield window.documents
+        for outcome in reader.outcomes:
+            if outcome.error is not None:
+                raise outcome.error
 
     return _embedded(collection, checked())
 

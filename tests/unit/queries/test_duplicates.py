@@ -8,13 +8,14 @@ import pytest
 from xlingual_qdrant import Collection
 from xlingual_qdrant.errors import UnknownName, UsageError
 from xlingual_qdrant.queries.corpus import corpus_of_documents
-from xlingual_qdrant.queries.duplicates.deciding import KINDS, normalised
+from xlingual_qdrant.queries.duplicates.deciding import KINDS, least_cosine, normalised
 from xlingual_qdrant.queries.duplicates.finding import (
     delete_duplicates,
     duplicate_documents,
     find_duplicates,
     kept_documents,
 )
+from xlingual_qdrant.queries.duplicates.guards import GUARDS
 
 DOCUMENTS = [
     {"id": "may", "lang": "en", "text": "Your parcel of 3 May has not arrived yet."},
@@ -188,3 +189,10 @@ def test_vectors_are_left_as_they_are(corpus):
     before = corpus.vectors.copy()
     find_duplicates(corpus, kinds=KINDS)
     assert np.array_equal(before, corpus.vectors)
+
+
+def test_without_the_guard_of_words_the_cosine_has_to_be_higher():
+    assert least_cosine(None, GUARDS) < least_cosine(None, ["numbers"]) == least_cosine(None, ())
+    assert least_cosine(0.7, ()) == 0.7
+    with pytest.raises(UsageError, match="above 0"):
+        least_cosine(0.0, GUARDS)

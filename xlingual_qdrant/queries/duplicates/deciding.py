@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any, Literal, TypeAlias, get_args
@@ -12,6 +12,7 @@ from typing import Any, Literal, TypeAlias, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from xlingual_qdrant.errors import UsageError
 from xlingual_qdrant.queries.checkpoints import Checkpoint
 from xlingual_qdrant.queries.corpus import Corpus
 from xlingual_qdrant.queries.duplicates.guards import (
@@ -19,6 +20,7 @@ from xlingual_qdrant.queries.duplicates.guards import (
     Guard,
     Profile,
     Refusal,
+    other_numbers,
     profile_of,
     refusal,
 )
@@ -34,8 +36,12 @@ same words. cross-lingual: translations of each other."""
 
 NEAR = 0.65
 """The cosine of near duplicates, at least; the guards decide about what is above it."""
+UNGUARDED = 0.9
+"""The same where the words are not looked at, so that the cosine alone tells."""
 COPIES = 0.9
 """The cosine from which on texts of one language are one neighbour to those of another."""
+HASH = 16
+"""Bytes of the hash of a text."""
 _AT_ONCE = 4096
 _PROFILES = 50_000  # texts whose profiles are remembered
 _EXAMPLES = 20  # refused pairs that are kept for each guard
@@ -96,9 +102,9 @@ def normalised(text: str) -> str:
 
 
 def text_hash(text: str) -> bytes:
-    """Return 16 bytes that tell normalised texts apart."""
+    """Return bytes that tell normalised texts apart."""
     plain = normalised(text).encode("utf-8", "surrogatepass")
-    return blake2b(plain, digest_size=16).digest()
+    return blake2b(plain, digest_size=HASH).digest()
 
 
 def base(lang: str) -> str:
@@ -113,6 +119,8 @@ class Guarded:
         self._corpus = corpus
         self._guards = guards
         self._profiles: dict[int, Profile] = {}
+        self._keys = np.zeros(len(corpus), dtype=np.int64)
+        self._keyed = np.zeros(len(corpus), dtype=np.bool_)
 
     def passing(
         self,
@@ -120,11 +128,28 @@ class Guarded:
         right: NDArray[np.int64],
         scores: NDArray[np.float32],
         pairs: Pairs,
+        *,
+        within: bool = False,
     ) -> NDArray[np.bool_]:
-        """Say of each pair whether all guards let it pass; those refused are counted in `pairs`."""
+        """Say of each pair whether all guards let it pass; those refused are counted in `pairs`.
+
+        within: the texts of each pair are of one language.
+        """
         passed = np.ones(len(left), dtype=np.bool_)
         if not self._guards:
             return passed
+        if within and "numbers" in self._guards:
+            self._key(np.unique(np.concatenate([left, right])))
+            sure = np.flatnonzero(other_numbers(self._keys[left], self._keys[right]))
+            # Some of them are looked at as all the others are, for their words.
+            sure = sure[max(0, _EXAMPLES - pairs.refused["numbers"]) :]
+            if len(sure):
+                asked = np.ones(len(left), dtype=np.bool_)
+                asked[sure] = False
+                passed[asked] = self.passing(left[asked], right[asked], scores[asked], pairs)
+                passed[sure] = False
+                pairs.refused["numbers"] += len(sure)
+                return passed
         for start in range(0, len(left), _AT_ONCE):
             part = slice(start, start + _AT_ONCE)
             rows = set(left[part].tolist()) | set(right[part].tolist())
@@ -141,6 +166,14 @@ class Guarded:
                 pairs.refused[found.guard] += 1
         return passed
 
+    def _key(self, rows: NDArray[np.int64]) -> None:
+        missing = rows[~self._keyed[rows]]
+        for start in range(0, len(missing), _AT_ONCE):
+            some = missing[start : start + _AT_ONCE]
+            self._read(set(some.tolist()))
+            self._keys[some] = [self._profiles[row].numbers_key for row in some.tolist()]
+        self._keyed[missing] = True
+
     def _read(self, rows: set[int]) -> None:
         missing = sorted(rows - self._profiles.keys())
         if len(self._profiles) + len(missing) > _PROFILES:
@@ -154,11 +187,13 @@ class Texts:
     """What was read of all texts once.
 
     first: for each row the first row of its language with the same normalised text, perhaps
-    itself. lengths: characters. groups: the rows of each language by its base tag, sorted.
+    itself. lengths: characters. hashes: of the normalised texts, shape (n, 16). groups: the rows
+    of each language by its base tag, sorted.
     """
 
     first: NDArray[np.int64]
     lengths: NDArray[np.int64]
+    hashes: NDArray[np.uint8]
     groups: Mapping[str, NDArray[np.int64]]
 
 
@@ -167,18 +202,21 @@ def read_texts(corpus: Corpus, on_step: OnStep | None = None) -> Texts:
     count = len(corpus)
     first = np.arange(count, dtype=np.int64)
     lengths = np.zeros(count, dtype=np.int64)
+    hashes = np.zeros((count, HASH), dtype=np.uint8)
     known: dict[tuple[str, bytes], int] = {}
     bases = [base(lang) for lang in corpus.langs.tolist()]
     for start in range(0, count, _AT_ONCE):
         rows = range(start, min(start + _AT_ONCE, count))
         for row, text in zip(rows, corpus.texts(rows), strict=True):
-            first[row] = known.setdefault((bases[row], text_hash(text)), row)
+            plain = text_hash(text)
+            hashes[row] = np.frombuffer(plain, dtype=np.uint8)
+            first[row] = known.setdefault((bases[row], plain), row)
             lengths[row] = len(text)
         if on_step is not None:
             on_step("reading texts", rows.stop, count)
     tags = np.array(bases, dtype=np.str_)
     groups = {tag: np.flatnonzero(tags == tag) for tag in sorted(set(bases))}
-    return Texts(first, lengths, groups)
+    return Texts(first, lengths, hashes, groups)
 
 
 def exact_pairs(texts: Texts) -> Pairs:
@@ -227,12 +265,14 @@ def near_duplicates(
     threshold: float = NEAR,
     *,
     approximate: bool = False,
+    across: bool = True,
     checkpoint: Callable[[str], Checkpoint] = lambda _: Checkpoint(None, {}),
     on_step: OnStep | None = None,
 ) -> Near:
     """Return pairs of one language with a cosine of at least `threshold` that the guards pass.
 
-    groups: the rows of each language that are looked at. checkpoint: by the name of a step.
+    groups: the rows of each language that are looked at. across: find copies and pairs apart,
+    too, which take memory for each near pair. checkpoint: by the name of a step.
     """
     pairs = Pairs()
     ones: list[NDArray[np.int64]] = []
@@ -253,14 +293,16 @@ def near_duplicates(
             on_progress=tell,
         ):
             left, right = rows[found.left], rows[found.right]
-            twins = found.cosines >= COPIES
-            ones.append(left[twins])
-            others.append(right[twins])
+            if across:
+                twins = found.cosines >= COPIES
+                ones.append(left[twins])
+                others.append(right[twins])
             wanted = found.cosines >= threshold
             left, right, cosines = left[wanted], right[wanted], found.cosines[wanted]
-            passed = guarded.passing(left, right, cosines, pairs)
+            passed = guarded.passing(left, right, cosines, pairs, within=True)
             pairs.add(left[passed], right[passed], cosines[passed])
-            apart.append((left[~passed], right[~passed]))
+            if across:
+                apart.append((left[~passed], right[~passed]))
     none = np.empty(0, dtype=np.int64)
     one, other = np.concatenate([none, *ones]), np.concatenate([none, *others])
     return Near(
@@ -276,3 +318,12 @@ def near_duplicates(
 def in_order(pairs: Iterable[Refused]) -> Iterator[Refused]:
     """Return refused pairs, the nearest first."""
     return iter(sorted(pairs, key=lambda pair: -pair.score))
+
+
+def least_cosine(threshold: float | None, guards: Collection[str]) -> float:
+    """Return a threshold as given, else the usual one; raises UsageError if it is no cosine."""
+    if threshold is not None and not 0 < threshold <= 1:
+        raise UsageError(f"threshold is a cosine above 0, at most 1, not {threshold!r}")
+    if threshold is not None:
+        return threshold
+    return NEAR if "words" in guards else UNGUARDED

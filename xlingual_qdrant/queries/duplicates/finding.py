@@ -16,12 +16,11 @@ from xlingual_qdrant.collection import Collection, Langs
 from xlingual_qdrant.documents import Document, JsonValue
 from xlingual_qdrant.errors import UnknownName, UsageError
 from xlingual_qdrant.filters import Filter
-from xlingual_qdrant.queries.checkpoints import Checkpoint, digest_of
+from xlingual_qdrant.queries.checkpoints import Checkpoint, digest_of, digest_of_rows
 from xlingual_qdrant.queries.corpus import Corpus, corpus_of_collection
 from xlingual_qdrant.queries.duplicates.across import Across, cross_duplicates
 from xlingual_qdrant.queries.duplicates.deciding import (
     KINDS,
-    NEAR,
     USUAL,
     Guarded,
     Kind,
@@ -31,8 +30,10 @@ from xlingual_qdrant.queries.duplicates.deciding import (
     Texts,
     exact_pairs,
     in_order,
+    least_cosine,
     near_duplicates,
     read_texts,
+    text_hash,
 )
 from xlingual_qdrant.queries.duplicates.guards import GUARDS, checked_guards
 from xlingual_qdrant.queries.duplicates.keeping import Keep, priorities
@@ -108,7 +109,8 @@ class DuplicateReport:
 
     documents: how many were looked at. groups: those with duplicates, the largest first. refused:
     how many near pairs each guard refused; examples: some of them, the nearest first. read:
-    returns documents by their ids.
+    returns documents by their ids. seen: by id the hash of the text that was compared, of all
+    documents in groups.
     """
 
     documents: int
@@ -116,6 +118,7 @@ class DuplicateReport:
     refused: dict[str, int]
     examples: list[RefusedPair]
     read: Callable[[Sequence[str]], list[Document]] = field(repr=False, compare=False)
+    seen: Mapping[str, bytes] = field(default_factory=dict[str, bytes], repr=False, compare=False)
 
     @property
     def ids(self) -> list[str]:
@@ -165,24 +168,24 @@ def find_duplicates(
     """Find documents that say the same; nothing is deleted.
 
     source: a collection, or a corpus of documents or files. kinds: "exact" (the same text apart
-    from case, width and white space), "near" (nearly the same words, in one language), "cross-
-    lingual" (translations); the first two unless others are named. threshold: the cosine of near
-    duplicates, default 0.65; what is above it is up to the guards. margin: of cross-lingual ones,
-    the least cosine less the mean of the neighbours; default: the calibration, else learned from
-    the texts themselves. linking: "star" or "components". keep: "longest", "first", "prefer-lang
-    en,de", or a function that returns one of the documents it is given. guards: which are asked
-    (see `guards.GUARDS`). langs, where: of a collection, look only at these. calibration: default
-    the collection's. approximate: find near ones faster, and miss a few. checkpoint: a folder for
-    finished steps; the same call goes on from there. on_progress: gets what is done, how much, of
-    how much.
+    from case, width and white space), "near" (nearly the same words, in one language),
+    "cross-lingual" (translations); the first two unless others are named. threshold: the cosine
+    of near duplicates, default 0.65, or 0.9 without the guard of words; what is above it is up to
+    the guards. margin: of cross-lingual ones, the least cosine less the mean of the neighbours;
+    default: the calibration, else learned from the texts themselves. linking: "star" or
+    "components". keep: "longest", "first", "prefer-lang en,de", or a function that returns one of
+    the documents it is given. guards: which are asked (see `guards.GUARDS`). langs, where: of a
+    collection, look only at these. calibration: default the collection's. approximate: find near
+    ones faster, and miss a few. checkpoint: a folder for finished steps; the same call goes on
+    from there. on_progress: gets what is done, how much, of how much.
 
     Raises UsageError, UnknownName, and the errors of the store.
     """
     wanted = _checked_kinds(kinds)
     if linking not in LINKINGS:
         raise UnknownName("linking", linking, LINKINGS)
-    least = _checked_threshold(threshold)
     asked = checked_guards(guards)
+    least = least_cosine(threshold, asked)
     if isinstance(source, Corpus):
         if langs is not None or where is not None:
             raise UsageError("langs and where are for a collection; a corpus is taken whole")
@@ -192,12 +195,18 @@ def find_duplicates(
         calibration = calibration or read_calibration(source.stored)
     texts = read_texts(corpus, on_progress)
     first = texts.first if "exact" in wanted else np.arange(len(corpus), dtype=np.int64)
-    order: dict[str, JsonValue] = {
-        "ids": digest_of(corpus.ids),
-        "texts": digest_of([*map(str, texts.first.tolist()), *map(str, texts.lengths.tolist())]),
-        "threshold": least,
-        "approximate": approximate,
-    }
+    order: dict[str, JsonValue] = {}
+    if checkpoint is not None:
+        # All that finished steps depend on: they name documents by their rows.
+        order = {
+            "ids": digest_of(corpus.ids),
+            "langs": digest_of(corpus.langs.tolist()),
+            "texts": digest_of_rows(texts.hashes),
+            "vectors": digest_of_rows(corpus.vectors),
+            "exact": "exact" in wanted,
+            "threshold": least,
+            "approximate": approximate,
+        }
     steps = Checkpoint(checkpoint, order)
     guarded = Guarded(corpus, asked)
     found: list[tuple[Kind, Pairs]] = []
@@ -211,6 +220,7 @@ def find_duplicates(
             guarded,
             least,
             approximate=approximate,
+            across="cross-lingual" in wanted,
             checkpoint=lambda step: PartOfWork(steps, step),
             on_step=on_progress,
         )
@@ -236,18 +246,32 @@ def find_duplicates(
 
 
 def delete_duplicates(collection: Collection, report: DuplicateReport) -> int:
-    """Delete all duplicates but those that are kept; return how many there were."""
-    ids = report.ids
-    return sum(
-        collection.delete(ids[start : start + _AT_ONCE]) for start in range(0, len(ids), _AT_ONCE)
-    )
+    """Delete all duplicates but those that are kept; return how many were deleted.
+
+    What has changed since it was compared stays, and so do the duplicates of a kept document that
+    has changed or is gone: another program may have deleted that one for the sake of these.
+    """
+    pairs = [(group.kept, other.id) for group in report.groups for other in group.others]
+    deleted = 0
+    for start in range(0, len(pairs), _AT_ONCE):
+        some = pairs[start : start + _AT_ONCE]
+        ids = list({id for pair in some for id in pair})
+        same = {
+            id
+            for id, document in zip(ids, collection.get_many(ids), strict=True)
+            if document is not None and text_hash(document.text) == report.seen.get(id)
+        }
+        doomed = [other for kept, other in some if kept in same and other in same]
+        deleted += collection.delete(doomed) if doomed else 0
+    return deleted
 
 
 def duplicate_documents(report: DuplicateReport) -> Iterator[Document]:
     """Yield the documents that `delete_duplicates` deletes, to be written down before."""
     ids = report.ids
     for start in range(0, len(ids), _AT_ONCE):
-        yield from report.read(ids[start : start + _AT_ONCE])
+        documents = report.read(ids[start : start + _AT_ONCE])
+        yield from (document for document in documents if document.text)  # the others are gone
 
 
 def kept_documents(corpus: Corpus, report: DuplicateReport) -> Iterator[Document]:
@@ -289,7 +313,10 @@ def _report(
     right = np.concatenate([np.empty(0, dtype=np.int64), *(each[2] for each in near)])
     order, choose = priorities(keep, corpus, texts.lengths)
     if linking == "star":
-        head = stars(len(corpus), left, right, order)[first]
+        # A text is as good as the best of its copies: that one will be kept, if any of them is.
+        best_copy = order.copy()
+        np.minimum.at(best_copy, first, order)
+        head = stars(len(corpus), left, right, best_copy)[first]
     else:
         head = components(len(corpus), left, right)[first]
     members: dict[int, list[int]] = {}
@@ -298,13 +325,21 @@ def _report(
     best = _best_links(links, head)
     groups: list[Group] = []
     for rows in members.values():
-        kept = choose(rows)
-        others: list[Duplicate] = []
-        for row in rows:
-            if row != kept:
+        while len(rows) > 1:
+            kept = choose(rows)
+            others: list[Duplicate] = []
+            rest: list[int] = []
+            for row in rows:
+                if row == kept:
+                    continue
+                if linking == "star" and not best.direct(row, kept, first):
+                    rest.append(row)  # a function may keep another one than the star's middle
+                    continue
                 kind, score = best.between(row, kept, first)
                 others.append(Duplicate(corpus.ids[row], str(corpus.langs[row]), kind, score))
-        groups.append(Group(corpus.ids[kept], str(corpus.langs[kept]), tuple(others)))
+            if others:
+                groups.append(Group(corpus.ids[kept], str(corpus.langs[kept]), tuple(others)))
+            rows = rest
     groups.sort(key=lambda group: -len(group.others))
     row_of: dict[str, int] = {}
 
@@ -327,7 +362,11 @@ def _report(
             )
             for each in in_order(pairs.examples)
         ]
-    return DuplicateReport(len(corpus), groups, dict(refused.most_common()), examples, read)
+    seen: dict[str, bytes] = {}
+    for rows in members.values():
+        seen.update((corpus.ids[row], texts.hashes[row].tobytes()) for row in rows)
+    counts = dict(refused.most_common())
+    return DuplicateReport(len(corpus), groups, counts, examples, read, seen)
 
 
 @dataclass(frozen=True, slots=True)
@@ -339,11 +378,15 @@ class _Links:
 
     def between(self, row: int, kept: int, first: NDArray[np.int64]) -> tuple[Kind, float]:
         """Return how a row is linked to the kept one, or else to any of its group."""
+        one = int(first[row])
+        return self.direct(row, kept, first) or self.of_one.get(one) or self.of_one[row]
+
+    def direct(self, row: int, kept: int, first: NDArray[np.int64]) -> tuple[Kind, float] | None:
+        """Return how a row is linked to the kept one; None if it is not."""
         one, other = int(first[row]), int(first[kept])
         if one == other:
             return "exact", 1.0
-        direct = self.of_two.get((min(one, other), max(one, other)))
-        return direct or self.of_one.get(one) or self.of_one[row]
+        return self.of_two.get((min(one, other), max(one, other)))
 
 
 def _best_links(
@@ -373,9 +416,3 @@ def _checked_kinds(kinds: Iterable[str]) -> tuple[Kind, ...]:
     if not wanted:
         raise UsageError(f"kinds is empty; name some of {', '.join(KINDS)}")
     return tuple(kind for kind in KINDS if kind in wanted)
-
-
-def _checked_threshold(threshold: float | None) -> float:
-    if threshold is not None and not 0 < threshold <= 1:
-        raise UsageError(f"threshold is a cosine above 0, at most 1, not {threshold!r}")
-    return NEAR if threshold is None else threshold

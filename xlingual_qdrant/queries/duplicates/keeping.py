@@ -31,6 +31,8 @@ def priorities(
     if not isinstance(keep, str):
         return rows, lambda among: _chosen(keep, corpus, among)
     rule, _, tags = keep.strip().partition(" ")
+    if tags and rule in ("longest", "first"):
+        raise UsageError(f"the rule {rule!r} stands alone, without {tags!r}")
     match rule:
         case "first":
             rank = rows

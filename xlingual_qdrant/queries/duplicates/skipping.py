@@ -15,11 +15,12 @@ from xlingual_qdrant.errors import UnknownName, UsageError
 from xlingual_qdrant.filters import combine, language_filter
 from xlingual_qdrant.ingest.known import Known
 from xlingual_qdrant.ports import Vectors
-from xlingual_qdrant.queries.duplicates.deciding import KINDS, NEAR, Kind, base, normalised
+from xlingual_qdrant.queries.duplicates.deciding import KINDS, Kind, base, least_cosine, normalised
 from xlingual_qdrant.queries.duplicates.guards import (
     GUARDS,
     Profile,
     checked_guards,
+    other_numbers,
     profile_of,
     refusal,
 )
@@ -49,8 +50,8 @@ class DuplicateFinder:
         self._kinds = {kinds} if isinstance(kinds, str) else set(kinds)
         if unknown := self._kinds - set(KINDS):
             raise UnknownName("kind of duplicate", sorted(unknown)[0], KINDS)
-        self._threshold = NEAR if threshold is None else threshold
         self._guards = checked_guards(guards)
+        self._threshold = least_cosine(threshold, self._guards)
         self._calibration: Calibration | None = None
         if "cross-lingual" in self._kinds:
             self._calibration = read_calibration(self._stored)
@@ -110,19 +111,38 @@ class DuplicateFinder:
         least = self._threshold
         if self._calibration is not None:
             least = min([least, *(c.threshold for c in self._calibration.cuts["cosine"].values())])
-        pairs: list[tuple[int, int, float]] = []
-        for found in near_pairs(vectors, least):
-            lefts, rights = found.left.tolist(), found.right.tolist()
-            pairs += zip(lefts, rights, found.cosines.tolist(), strict=True)
-        for left, right, score in sorted(pairs, key=lambda pair: (pair[1], pair[0])):
-            # What is not stored itself cannot stand for another.
-            if known[left] is not None or known[right] is not None:
+        # As arrays: of texts that are all alike there are millions of pairs in one window.
+        found = list(near_pairs(vectors, least))
+        none = np.empty(0, dtype=np.int64)
+        rights = np.concatenate([none, *(each.right for each in found)])
+        lefts = np.concatenate([none, *(each.left for each in found)])
+        scores = np.concatenate([np.empty(0, np.float32), *(each.cosines for each in found)])
+        if "numbers" in self._guards:
+            keys = np.array([profile.numbers_key for profile in profiles], dtype=np.int64)
+            bases = np.array([base(document.lang) for document in documents], dtype=np.str_)
+            fitting = ~other_numbers(keys[lefts], keys[rights])
+            fitting |= bases[lefts] != bases[rights]
+            lefts, rights, scores = lefts[fitting], rights[fitting], scores[fitting]
+        order = np.lexsort((lefts, rights))
+        found_rows, starts = np.unique(rights[order], return_index=True)
+        rows: list[int] = found_rows.tolist()
+        ends = [*starts[1:].tolist(), len(order)]
+        for right, start, end in zip(rows, starts.tolist(), ends, strict=False):
+            if known[right] is not None:
                 continue
-            kind = self._kind(documents[right], documents[left], score)
-            if kind is None:
-                continue
-            if kind == "exact" or refusal(profiles[left], profiles[right], self._guards) is None:
-                known[right] = Known(documents[left].id, kind, score)
+            for place in order[start:end].tolist():
+                left, score = int(lefts[place]), float(scores[place])
+                if known[left] is not None:
+                    continue  # what is not stored itself cannot stand for another
+                kind = self._kind(documents[right], documents[left], score)
+                if kind is None:
+                    continue
+                if (
+                    kind == "exact"
+                    or refusal(profiles[left], profiles[right], self._guards) is None
+                ):
+                    known[right] = Known(documents[left].id, kind, score)
+                    break
 
     def _kind(self, new: Document, there: Document, score: float) -> Kind | None:
         """Return what kind of duplicate two documents would be, if no guard objects."""

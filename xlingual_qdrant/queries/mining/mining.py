@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xlingual_qdrant.asking import checked_count
-from xlingual_qdrant.calibration import Cut, Measure, calibration_of
+from xlingual_qdrant.calibration import ANY, Cut, Measure, calibration_of
 from xlingual_qdrant.collection import Collection
 from xlingual_qdrant.documents import Document
 from xlingual_qdrant.errors import UsageError
@@ -134,7 +134,8 @@ def mine(
 
     threshold: the least score; "calibrated": what the collection's calibration says for the two
     languages of each pair (measures "ratio" and "cosine"); by default it is found in the scores
-    themselves, without labels. min_cosine: the least cosine, whatever the score.
+    themselves, without labels, or taken from the calibration where a side has fewer than 100 texts
+    and no measure is named. min_cosine: the least cosine, whatever the score.
     max_length_ratio: leave out pairs of which one text is so many times longer than is usual
     for the two sides. skip_identical: leave out pairs of a text and itself. check_langs: leave
     out pairs whose texts are both in one language, as far as the detector is sure.
@@ -156,7 +157,12 @@ def mine(
         collection, target_collection or collection, source, target, through_index
     )
     sources, targets = left.listing, right.listing
-    measure = measure or ("cosine" if min(len(sources), len(targets)) < FEW else "ratio")
+    if measure is None:
+        few = min(len(sources), len(targets)) < FEW
+        measure = "cosine" if few else "ratio"
+        # A handful of scores says little about where right pairs end.
+        if few and threshold is None and _knows_any_cosine(collection):
+            threshold = "calibrated"
     kept = Checkpoint(checkpoint, order_of(left, right, k + 1))
     forward, backward = neighbours_of(left, right, k + 1, checkpoint=kept, on_progress=on_progress)
     pool = candidates(_first(forward, k), _first(backward, k), measure)
@@ -195,6 +201,12 @@ def _check_choice(name: str, given: str, known: Sequence[str]) -> None:
 
 def _first(found: Nearest, k: int) -> Nearest:
     return Nearest(found.scores[:, :k], found.rows[:, :k])
+
+
+def _knows_any_cosine(collection: Collection) -> bool:
+    """Say whether the collection's calibration has a cosine for any two languages."""
+    known = calibration_of(collection.stored)
+    return known is not None and ANY in known.cuts.get("cosine", {})
 
 
 def _calibrated(

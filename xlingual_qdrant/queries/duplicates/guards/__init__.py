@@ -11,18 +11,30 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, get_args
 
+import numpy as np
+from numpy.typing import NDArray
+
 from xlingual_qdrant.errors import UnknownName
 from xlingual_qdrant.queries.duplicates.guards.comparing import (
     Change,
     changes,
     contradicting_amounts,
-    is_opposite,
     only_words,
+    opposites,
     unmatched_amounts,
 )
 from xlingual_qdrant.queries.duplicates.guards.profile import Profile, profile_of
 
-__all__ = ["GUARDS", "Guard", "Profile", "Refusal", "checked_guards", "profile_of", "refusal"]
+__all__ = [
+    "GUARDS",
+    "Guard",
+    "Profile",
+    "Refusal",
+    "checked_guards",
+    "other_numbers",
+    "profile_of",
+    "refusal",
+]
 
 Guard: TypeAlias = Literal["numbers", "negation", "places", "words"]
 GUARDS: tuple[Guard, ...] = get_args(Guard)
@@ -82,6 +94,15 @@ def refusal(left: Profile, right: Profile, guards: Sequence[Guard] = GUARDS) -> 
     return _within(left, right, guards)
 
 
+def other_numbers(left: NDArray[np.int64], right: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Say of pairs of one language, by their `numbers_key`s, which the guard `numbers` refuses.
+
+    True is sure; False means that `refusal` is to be asked. Texts made from one template are all
+    near each other, and come in so many pairs that they cannot be looked at one by one.
+    """
+    return (left != 0) & (right != 0) & (left != right)
+
+
 def _order(profile: Profile) -> tuple[list[str], list[str]]:
     return profile.words, [amount.written for amount in profile.amounts]
 
@@ -120,10 +141,9 @@ def _contradiction(left: Profile, right: Profile) -> Refusal | None:
 
 def _negation(left: Profile, right: Profile, differing: Sequence[Change]) -> Refusal | None:
     for change in differing:
-        for word in change.left:
-            for other in change.right:
-                if is_opposite(word, other, left.lexicon):
-                    return Refusal("negation", word, other)
+        found = opposites(change, left.lexicon)
+        if found is not None:
+            return Refusal("negation", *found)
     if len(left.negations) == len(right.negations):
         return None
     one, other = Counter(left.negations), Counter(right.negations)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections import Counter
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
+from typing import TypeVar
 
 from xlingual_qdrant.queries.duplicates.guards.lexicon import Lexicon
 from xlingual_qdrant.queries.duplicates.guards.numbers import Amount, Value
@@ -14,7 +17,11 @@ from xlingual_qdrant.queries.duplicates.guards.spelling import UNSPACED, charact
 _VOWELS = frozenset("aeiouyаеиоуыюяαεηιουω")
 _HANGUL = re.compile("[\uac00-\ud7a3]")
 _LONGEST = 2000
-"""Words that are put side by side one by one; of longer texts only the beginnings are."""
+"""Words that are put side by side in their order; of more it only counts which there are."""
+_COMPARED = 2500
+"""Pairs of words, or of numbers, of which each is looked at; of more only equal ones are found."""
+
+_T = TypeVar("_T", bound=Hashable)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +69,10 @@ def _without_slips(
     left: list[str], right: list[str], known: Lexicon
 ) -> tuple[list[str], list[str]]:
     """Leave out words that stand on both sides, but for a slip of the finger."""
+    if len(left) * len(right) > _COMPARED:
+        left, right = _without_equal(left, right)
+        if len(left) * len(right) > _COMPARED:
+            return left, right
     rest = list(right)
     kept: list[str] = []
     for word in left:
@@ -71,6 +82,21 @@ def _without_slips(
         else:
             rest.remove(meant)
     return kept, rest
+
+
+def _without_equal(left: Sequence[_T], right: Sequence[_T]) -> tuple[list[_T], list[_T]]:
+    """Leave out what is on both sides, as often as it is on either."""
+    sides: list[list[_T]] = []
+    for one, other in ((left, right), (right, left)):
+        there = Counter(other)
+        kept: list[_T] = []
+        for each in one:
+            if there[each]:
+                there[each] -= 1
+            else:
+                kept.append(each)
+        sides.append(kept)
+    return sides[0], sides[1]
 
 
 def _joined(words: tuple[str, ...]) -> list[str]:
@@ -153,6 +179,22 @@ def _swapped(word: str, other: str) -> bool:
     )
 
 
+def opposites(change: Change, known: Lexicon) -> tuple[str, str] | None:
+    """Return a word of the left side and its opposite on the right, if there are such."""
+    if len(change.left) * len(change.right) <= _COMPARED:
+        pairs = ((word, other) for word in change.left for other in change.right)
+        return next((pair for pair in pairs if is_opposite(*pair, known)), None)
+    lefts, rights = set(change.left), set(change.right)
+    for prefix in known.negation_prefixes:
+        for word in change.left:
+            if prefix + word in rights:
+                return word, prefix + word
+        for word in change.right:
+            if prefix + word in lefts:
+                return prefix + word, word
+    return None
+
+
 def is_opposite(word: str, other: str, known: Lexicon) -> bool:
     """Say whether one word is the other with a negating beginning, or in Turkish an infix."""
     shorter, longer = sorted((word, other), key=len)
@@ -168,6 +210,10 @@ def is_opposite(word: str, other: str, known: Lexicon) -> bool:
 
 def unmatched_amounts(left: list[Amount], right: list[Amount]) -> tuple[list[str], list[str]]:
     """Return what only one of two texts counts, as it is written."""
+    if len(left) * len(right) > _COMPARED:
+        left, right = _without_equal(left, right)
+        if len(left) * len(right) > _COMPARED:
+            return [amount.written for amount in left], [amount.written for amount in right]
     rest = list(right)
     missing: list[Amount] = []
     for amount in left:

@@ -57,6 +57,7 @@ _NUMBER = re.compile(
 _PARTS = re.compile(rf"([{_D}]+)([ .,'٬]?)")
 _HALF_DAY = re.compile(r"\s*(?:uhr\s*)?(a\.?\s?m\.?|p\.?\s?m\.?)(?![a-z])")
 _BEFORE_NOON = re.compile(r"(上午|下午|午前|午後|오전|오후)\s*$")
+_CLOSE = 10  # characters before a time that may belong to it
 _SCALES = {
     **dict.fromkeys(("万", "萬", "만"), 10**4),
     **dict.fromkeys(("亿", "億", "억"), 10**8),
@@ -80,6 +81,8 @@ _SCALE = re.compile(
 _CJK = {c: n for n, c in enumerate("〇一二三四五六七八九")} | {"零": 0, "两": 2}
 _CJK_UNITS = {"十": 10, "百": 100, "千": 1000}
 _CJK_SCALES = {"万": 10**4, "萬": 10**4, "亿": 10**8, "億": 10**8, "兆": 10**12}
+_LONGEST = 100
+"""Digits of a number that has a value; what is longer is a code, and compared as it is written."""
 _UNIT = {**dict.fromkeys("年년", "year"), **dict.fromkeys("月월", "month")}
 
 
@@ -129,7 +132,7 @@ def _amounts(match: re.Match[str], text: str) -> tuple[list[Amount], int]:
 
 def _plain(written: str, text: str, end: int) -> tuple[list[Amount], int]:
     half = _HALF_DAY.match(text, end)
-    if half and written.isdigit() and int(written) <= 12:
+    if half and written.isdigit() and len(written) <= 2 and int(written) <= 12:
         minutes = (int(written) % 12 + 12 * (half[1][0] == "p")) * 60
         whole = text[end - len(written) : half.end()]
         return [Amount(whole, _of_time(minutes))], half.end()
@@ -203,7 +206,7 @@ def _time(match: re.Match[str], text: str) -> tuple[Amount, int]:
     if hour > 24 or minute > 59:
         return Amount(match[0], frozenset({("v", *re.findall(r"\d+", match[0]))})), end
     half = _HALF_DAY.match(text, end)
-    before = _BEFORE_NOON.search(text[: match.start()])
+    before = _BEFORE_NOON.search(text[max(0, match.start() - _CLOSE) : match.start()])
     late = (half and half[1][0] == "p") or (before and before[1] in ("下午", "午後", "오후"))
     if half:
         end = half.end()
@@ -232,11 +235,15 @@ def _bare(value: Value) -> Value:
 
 
 def _n(digits: str, sign: int = 1) -> Value:
+    if len(digits) > _LONGEST:
+        return ("v", digits)
     return ("n", sign * Fraction(digits))
 
 
 def _cjk_value(written: str) -> Fraction | None:
     """Return the value of a number in Chinese characters: 三百 is 300; None if it is no number."""
+    if len(written) > _LONGEST:
+        return None
     if not any(c in _CJK_UNITS or c in _CJK_SCALES for c in written):
         # 二〇二四 is a year; 一一 is more often a word than a number.
         digits = "".join(str(_CJK[c]) for c in written)

@@ -17,8 +17,8 @@ _BEFORE_SUBJECT = (
     " răspuns απ forward reply"
 )
 _PREFIX = re.compile(
-    rf"^\s*(?:(?:{'|'.join(folded(_BEFORE_SUBJECT, '').split())})"
-    r"\s*(?:\[\d+\]|\(\d+\))?\s*:\s*)+"
+    rf"^\s*+(?:(?:{'|'.join(folded(_BEFORE_SUBJECT, '').split())})"
+    r"\s*+(?:\[\d+\]\s*+|\(\d+\)\s*+)?:\s*+)+"
 )
 """What mail programs put before a subject, in the languages they speak."""
 
@@ -37,6 +37,23 @@ class Profile:
     amounts: list[Amount]
     negations: tuple[str, ...]
     places: frozenset[str]
+
+    @property
+    def numbers_key(self) -> int:
+        """A number that is another for texts that count something else; 0 if that is not plain.
+
+        It is plain if all amounts have one meaning only, and none is a date, which another text
+        may spell out.
+        """
+        values: list[str] = []
+        for amount in self.amounts:
+            if amount.style or len(amount.values) != 1:
+                return 0
+            (value,) = amount.values
+            if value[0] == "date":
+                return 0
+            values.append(repr(value))
+        return hash(tuple(sorted(values))) or 1
 
 
 def profile_of(text: str, lang: str) -> Profile:

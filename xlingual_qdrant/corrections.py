@@ -72,12 +72,12 @@ class Centres:
 
     def moved_queries(self, queries: Vectors, tags: Sequence[str]) -> Vectors:
         """Return queries without what is common to those of their language; unit rows."""
-        return units(queries - _by_row(tags, self.of_query))
+        return _without(queries, _by_row(tags, self.of_query))
 
     def moved_documents(self, vectors: Vectors, tags: Sequence[str]) -> Vectors:
         """Return documents without what is common to their language; unit rows."""
         zero = np.zeros_like(self.any_query)
-        return units(vectors - _by_row(tags, lambda tag: _of_language(self.documents, tag, zero)))
+        return _without(vectors, _by_row(tags, lambda tag: _of_language(self.documents, tag, zero)))
 
 
 def centres(statistics: Statistics) -> Centres:
@@ -120,6 +120,14 @@ def _shrunk(deviation: Vector, count: int, variance: float) -> Vector:
     return shrinkage(deviation, count, variance) * deviation
 
 
+def _without(vectors: Vectors, taken: Vectors) -> Vectors:
+    """Return what is left of vectors, unit rows; of one that is all taken, the vector itself."""
+    left = vectors - taken
+    gone = np.linalg.norm(left, axis=1) < _LEAST_LENGTH
+    left[gone] = vectors[gone]
+    return units(left)
+
+
 def _by_row(tags: Sequence[str], vector_of: Callable[[str], Vector]) -> Vectors:
     """Return the vector of each row's tag; asked for once a tag."""
     known, rows = np.unique(np.array(tags, dtype=np.str_), return_inverse=True)
@@ -146,7 +154,7 @@ class Components:
         zero = np.zeros(vectors.shape[1], dtype=np.float32)
         taken = _by_row(tags, lambda tag: _of_language(self.directions, tag, zero))
         along = np.einsum("ij,ij->i", vectors, taken)
-        return units(vectors - along[:, None] * taken)
+        return _without(vectors, along[:, None] * taken)
 
 
 def components(statistics: Statistics) -> Components:

@@ -60,6 +60,11 @@ def test_the_direction_that_all_documents_share_goes() -> None:
     assert abs(moved[1]) < abs(moved[0])
 
 
+def test_a_vector_of_which_nothing_is_left_stays_as_it_is() -> None:
+    made = of_languages(de=[1] * 200)
+    assert corrections.components(made).without(E[1:2], ["de"]).tolist() == E[1:2].tolist()
+
+
 def test_hubs_are_near_to_the_sample() -> None:
     hub = corrections.units(E[:1] + E[1:2] + E[2:3])
     near = corrections.hubness(np.concatenate([hub, E[3:]]), E[:3], k=3)

@@ -125,6 +125,12 @@ def pair_key(one: str, other: str) -> str:
     return "|".join(sorted((one, other)))
 
 
+def is_same(key: str) -> bool:
+    """Return whether the cut of a key is for two texts of one language."""
+    one, _, other = key.partition("|")
+    return key == SAME or (key != ANY and _base(one) == _base(other))
+
+
 def read_calibration(stored: StoredCollection) -> Calibration | None:
     """Return what the collection keeps; None if it was never calibrated, or for another embedder.
 

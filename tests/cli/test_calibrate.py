@@ -37,6 +37,22 @@ def test_it_is_learned_shown_used_and_forgotten(pairs, run, parse):
     assert "no calibration" in run("calibrate", "--forget").stderr
 
 
+def test_a_calibration_from_labels_is_not_lost_unsaid(pairs, run):
+    assert "Replaced" not in run("calibrate", *pairs).stderr
+    again = run("calibrate", *pairs)
+    assert "Replaced the one learned from 60 pairs that say the same." in again.stderr
+    texts = [{"text": text, "lang": "de"} for text, _ in PAIRS]
+    more = [{"text": pair.text, "lang": "de"} for pair in sample(60) if pair.lang == "nl"]
+    with Collection.open() as collection:
+        collection.add(texts + more)
+    guessed = run("calibrate")
+    assert "Replaced the one learned from 60 pairs that say the same." in guessed.stderr
+    assert "two texts of one language: as shipped" in guessed.stderr
+    assert "cosine\tit it" not in guessed.stdout
+    assert run("calibrate", "--show").stdout == guessed.stdout
+    assert "Replaced" not in run("calibrate").stderr
+
+
 def test_without_its_own_the_one_that_ships_is_shown(filled, run):
     result = run("calibrate", "--show")
     langs = {line.split("\t")[1] for line in result.stdout.splitlines()}
@@ -67,7 +83,7 @@ def test_labels_and_grades_are_taken(filled, run):
         + "".join(f"{one}\t{other[::-1]}\t1\n" for one, other in PAIRS[:30]),
         encoding="utf-8",
     )
-    result = run("calibrate", "graded.tsv", "--labels", "grade", "--same-from", "4")
+    result = run("calibrate", "graded.tsv", "--label", "grade", "--same-from", "4")
     assert result.exit_code == 0, result.stderr
     assert "Read 60 pairs, 30 the same." in result.stderr
     assert "60 labelled pairs" in result.stderr
@@ -80,7 +96,7 @@ def test_grades_that_are_not_there_are_not_passed_over(filled, run):
     )
     result = run("calibrate", "pairs.tsv", "--same-from", "4")
     assert result.exit_code == 2
-    assert "--labels" in result.stderr
+    assert "--label" in result.stderr
 
 
 def test_a_calibration_of_another_embedder_is_told(filled, run):
@@ -103,7 +119,7 @@ def test_a_plot_is_drawn(pairs, run, filled):
     [
         (("--show", "--forget"), 2, "either --show or --forget"),
         (("x.tsv", "--show"), 2, "takes no files"),
-        (("--labels", "x"), 2, "name the file"),
+        (("--label", "x"), 2, "name the file"),
         (("--show", "--plot", "x.pdf"), 2, ".png or an .svg"),
         (("missing.tsv",), 2, "no such file"),
         ((), 2, "too few to learn from without labels"),

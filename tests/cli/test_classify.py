@@ -206,6 +206,8 @@ def test_a_threshold_is_learned_for_a_precision(files: Path, run: Run, parse: An
     [
         (("fit", "--output", "x"), 2, "give FILEs to learn from, or --documents"),
         (("fit", "labelled.csv", "--output", "x", "--label", "lable"), 2, "Did you mean 'label'?"),
+        (("fit", "labelled.csv", "--output", "x", "--label", "x"), 2, "are: 'text', 'label'"),
+        (("fit", "labelled.csv", "--output", "x", "--label", "text"), 2, "and no label"),
         (("fit", "labelled.csv", "--output", "x", "--where", "a = 1"), 2, "need --documents"),
         (("fit", "labelled.csv", "--output", "no/x"), 2, "no/x: No such file or directory"),
         (("fit", "missing.csv", "--output", "x"), 2, "there is no such file"),

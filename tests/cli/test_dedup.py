@@ -30,6 +30,10 @@ def test_nothing_is_deleted_unless_asked(run, texts, parse):
     assert group["kept"] == "re"
     assert {other["id"] for other in group["others"]} == {"may", "caps"}
     assert {other["kind"] for other in group["others"]} == {"near"}
+    assert group["text"] == TEXTS["re"]
+    assert {other["id"]: other["text"] for other in group["others"]} == {
+        id: TEXTS[id] for id in ("may", "caps")
+    }
     assert "Nothing was deleted" in result.stderr
     assert len(parse(run("export").stdout)) == 4
 
@@ -47,12 +51,30 @@ def test_what_is_deleted_can_be_read_back(run, texts, folder, parse):
 
 def test_files_are_read_and_never_changed(run, texts, folder, parse):
     before = texts.read_bytes()
-    result = run("dedup", "texts.jsonl", "--out", "clean.jsonl", "--keep", "first")
+    result = run("dedup", "texts.jsonl", "--output", "clean.jsonl", "--keep", "first")
     assert result.exit_code == 0, result.stderr
     kept = parse((folder / "clean.jsonl").read_text(encoding="utf-8"))
     assert [row["id"] for row in kept] == ["may", "june"]
     assert texts.read_bytes() == before
     assert sorted(path.name for path in folder.iterdir()) == ["clean.jsonl", "texts.jsonl"]
+
+
+def test_the_texts_that_stay_are_read_back_with_their_fields(run, folder, parse):
+    rows = [
+        {"id": id, "text": text, "lang": "en", "page": page}
+        for page, (id, text) in enumerate(TEXTS.items())
+    ]
+    (folder / "pages.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    run("dedup", "pages.jsonl", "--output", "clean.jsonl", "--keep", "first")
+    assert run("ingest", "clean.jsonl", "--metadata-field", "metadata").exit_code == 0
+    exported = parse(run("export").stdout)
+    assert {row["id"]: row["metadata"] for row in exported} == {
+        "may": {"page": 0},
+        "june": {"page": 3},
+    }
+    assert run("export").stdout.splitlines() == sorted(
+        (folder / "clean.jsonl").read_text(encoding="utf-8").splitlines()
+    )
 
 
 def test_what_an_earlier_run_deleted_is_not_written_over(run, texts, folder):
@@ -69,20 +91,40 @@ def test_the_file_that_is_read_is_not_written_over(run, texts, folder):
     before = texts.read_bytes()
     (folder / "link.jsonl").symlink_to(texts)
     for name in ("texts.jsonl", "link.jsonl"):
-        result = run("dedup", "texts.jsonl", "--out", name)
+        result = run("dedup", "texts.jsonl", "--output", name)
         assert result.exit_code == 2
         assert "is read" in result.stderr
     assert texts.read_bytes() == before
 
 
-def test_lines_for_pipes_name_the_kept_one(run, texts):
+def test_lines_for_pipes_name_the_kept_one_and_show_both_texts(run, texts):
     result = run("dedup", "texts.jsonl", "--keep", "first", "--quiet")
     lines = [line.split("\t") for line in result.stdout.splitlines()]
-    assert sorted((kind, id, kept) for kind, _, _, id, kept in lines) == [
+    assert sorted((kind, id, kept) for kind, _, _, id, kept, _, _ in lines) == [
         ("exact", "caps", "may"),
         ("near", "re", "may"),
     ]
+    assert {(id, text, kept) for _, _, _, id, _, text, kept in lines} == {
+        (id, TEXTS[id], TEXTS["may"]) for id in ("caps", "re")
+    }
     assert not result.stderr
+
+
+def test_more_texts_than_are_fetched_at_once_go_to_their_groups(run, folder, parse):
+    rows = [
+        {"id": f"{number}{copy}", "text": text, "lang": "en"}
+        for number in range(700)
+        for copy, text in (("a", f"parcel {number}"), ("b", f"PARCEL {number}"))
+    ]
+    (folder / "many.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    arguments = ("dedup", "many.jsonl", "--kinds", "exact", "--keep", "first")
+    groups = parse(run(*arguments, "--json").stdout)
+    assert len(groups) == 700
+    for group in groups:
+        [other] = group["others"]
+        assert group["text"] == f"parcel {group['kept'][:-1]}"
+        assert other["text"] == group["text"].upper()
+    assert len(run(*arguments).stdout.splitlines()) == 700
 
 
 def test_refused_pairs_say_why(run, texts, parse):
@@ -102,7 +144,7 @@ def test_refused_pairs_say_why(run, texts, parse):
     [
         (("texts.jsonl", "--apply"), "never changed"),
         (("texts.jsonl", "--langs", "en"), "not for files"),
-        (("--out", "x"), "--apply"),
+        (("--output", "x"), "--apply"),
         (("--deleted", "x"), "--apply"),
         (("texts.jsonl", "--without-guard", "number"), "numbers"),
         (("texts.jsonl", "--kinds", "exact,same"), "near"),

@@ -30,8 +30,12 @@ def test_queries_are_learned_shown_and_forgotten(run, tmp_path: Path) -> None:
         "asked": {"en": 2, "ja": 1},
         "balanced": {},
     }
-    assert run("learn", "--forget").exit_code == 0
+    forgotten = run("learn", "--forget")
+    assert forgotten.exit_code == 0
+    assert "Forgot 3 queries learned with 'documents'." in forgotten.stderr
     assert known(run)["asked"] == {}
+    again = run("learn", "--forget")
+    assert "There were no queries learned with 'documents'." in again.stderr
 
 
 def test_it_is_told_what_to_do(run, filled: Path) -> None:

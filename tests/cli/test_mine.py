@@ -83,12 +83,36 @@ def test_json_has_the_names_of_a_pair(both, run, parse):
 
 def test_the_name_of_the_file_decides_the_format(texts, run, parse):
     for name in ("pairs.tsv", "pairs.jsonl", "pairs.tmx"):
-        result = run("mine", *FILES, "--out", name)
+        result = run("mine", *FILES, "--output", name)
         assert (result.exit_code, result.stdout) == (0, "")
     assert len(parse((texts / "pairs.jsonl").read_text(encoding="utf-8"))) == 3
     assert len((texts / "pairs.tsv").read_text(encoding="utf-8").splitlines()) == 3
     assert ElementTree.parse(texts / "pairs.tmx").getroot().tag == "tmx"
     assert not list(texts.glob("*.progress"))
+
+
+def test_the_format_can_be_said_beside_the_name(texts, run, parse):
+    assert run("mine", *FILES, "--output", "pairs.txt", "--format", "jsonl").exit_code == 0
+    assert len(parse((texts / "pairs.txt").read_text(encoding="utf-8"))) == 3
+    assert run("mine", *FILES, "--output", "PAIRS.JSONL", "--json").exit_code == 0
+    assert len(parse((texts / "PAIRS.JSONL").read_text(encoding="utf-8"))) == 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--output", "x.foo"), ".tsv, .jsonl, .tmx"),
+        (("--output", "pairs"), "--format"),
+        (("--output", "x.tsv", "--json"), "does not end in .jsonl"),
+    ],
+)
+def test_a_name_that_does_not_fit_the_format_is_refused_before_any_work(
+    texts, run, arguments, words
+):
+    result = run("mine", *FILES, *arguments)
+    assert result.exit_code == 2
+    assert words in result.stderr
+    assert sorted(each.name for each in texts.iterdir()) == ["en.txt", "fr.txt"]
 
 
 def test_a_translation_memory_can_be_read_whatever_is_in_the_texts(folder, run):

@@ -28,15 +28,15 @@ _BAR = 40
     epilog="""\b
 Examples:
   xlingual calibrate translations.tsv --left-lang en --right-lang de
-  xlingual calibrate judged.csv --labels verdict
-  xlingual calibrate graded.tsv --labels grade --same-from 4
+  xlingual calibrate judged.csv --label verdict
+  xlingual calibrate graded.tsv --label grade --same-from 4
   xlingual calibrate
   xlingual calibrate --show --plot reliability.png
   xlingual calibrate --forget"""
 )
 @click.argument("files", nargs=-1, metavar="[FILE]...")
 @click.option(
-    "--labels",
+    "--label",
     metavar="COLUMN",
     help="The column that says whether two texts say the same: 1 or 0, yes or no [label, if it"
     " is there; else all pairs do].",
@@ -66,7 +66,7 @@ Examples:
 def command(
     options: Options,
     files: tuple[str, ...],
-    labels: str | None,
+    label: str | None,
     same_from: float | None,
     left: str | None,
     right: str | None,
@@ -90,26 +90,29 @@ def command(
     """
     from xlingual_qdrant.parallel.reading import PairColumns
 
-    _check(files, labels, same_from, show, forget, plot)
+    _check(files, label, same_from, show, forget, plot)
     columns = PairColumns(left, right, left_lang, right_lang)
     if forget or show:
         with options.open_stored() as collection:
             _forget(collection, options) if forget else _show(collection, plot, options)
         return
-    pairs = _read(files, columns, labels, same_from, options) if files else None
+    pairs = _read(files, columns, label, same_from, options) if files else None
     with options.open() as collection:
+        replaced = _learned_from_labels(collection)
         learned = _learn(collection, pairs, options)
         if options.json:
             print_json([learned.model_dump(mode="json")])
         else:
-            _print(learned, None, options)
+            _print(learned, None if pairs is not None else _langs(collection), options)
         _draw(learned, plot, options)
         options.say(f"Learned from {learned.source}; kept with '{collection.name}'.")
+        if replaced is not None:
+            options.say(f"Replaced the one learned from {replaced}.")
 
 
 def _check(
     files: tuple[str, ...],
-    labels: str | None,
+    label: str | None,
     same_from: float | None,
     show: bool,
     forget: bool,
@@ -120,8 +123,8 @@ def _check(
         raise UsageError("give either --show or --forget")
     if files and (show or forget):
         raise UsageError(f"--{'show' if show else 'forget'} takes no files")
-    if not files and (labels is not None or same_from is not None):
-        raise UsageError("--labels and --same-from say something of a file; name the file")
+    if not files and (label is not None or same_from is not None):
+        raise UsageError("--label and --same-from say something of a file; name the file")
     if plot is None:
         return
     if forget:
@@ -134,13 +137,13 @@ def _check(
 def _read(
     files: tuple[str, ...],
     columns: PairColumns,
-    labels: str | None,
+    label: str | None,
     same_from: float | None,
     options: Options,
 ) -> list[LabelledPair]:
     from xlingual_qdrant.queries.scores.labelled_pairs import read_labelled
 
-    found = read_labelled(files, columns=columns, labels=labels, same_from=same_from)
+    found = read_labelled(files, columns=columns, labels=label, same_from=same_from)
     same = sum(pair.same for pair in found.pairs)
     told = f"{same:,} the same" if found.labelled else "taken as the same"
     options.say(f"Read {counted(len(found.pairs), 'pair')}, {told}.")
@@ -167,6 +170,24 @@ def _learn(
         return calibrate(collection, pairs, on_progress=show)
 
 
+def _learned_from_labels(collection: Collection) -> str | None:
+    """Return from what the kept calibration was learned, if from labels: a loss to be told."""
+    from xlingual_qdrant.calibration import STATE, Calibration
+
+    kept = collection.stored.read_state(STATE)
+    if kept is None:
+        return None
+    try:
+        known = Calibration.from_bytes(kept)
+    except UsageError:  # it cannot be read, and a new one is the cure
+        return None
+    return known.source if known.reliability else None
+
+
+def _langs(collection: Collection) -> set[str]:
+    return {tag.partition("-")[0] for tag in collection.languages()}
+
+
 def _forget(collection: Collection, options: Options) -> None:
     from xlingual_qdrant.calibration import STATE, write_calibration
 
@@ -189,8 +210,9 @@ def _show(collection: Collection, plot: Path | None, options: Options) -> None:
     if options.json:
         print_json([known.model_dump(mode="json")])
     else:
-        langs = None if own else {tag.partition("-")[0] for tag in collection.languages()}
-        _print(known, langs, options)
+        # Without labels, a part of it is what ships, which knows many more languages.
+        all_of_it = own and bool(known.reliability)
+        _print(known, None if all_of_it else _langs(collection), options)
     _draw(known, plot, options)
     whose = "kept with the collection" if own else "ships with the library"
     options.say(f"Learned from {known.source}; {whose}.")

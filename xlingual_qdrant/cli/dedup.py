@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from xlingual_qdrant.cli.duplicate_groups import print_duplicates
 from xlingual_qdrant.cli.options import (
     Options,
     common_options,
@@ -22,9 +22,6 @@ from xlingual_qdrant.cli.output import (
     counted,
     document_row,
     json_line,
-    print_json,
-    print_rows,
-    print_table,
     written_file,
 )
 from xlingual_qdrant.cli.progress import ProgressBar, progress_bar
@@ -36,9 +33,6 @@ if TYPE_CHECKING:
     from xlingual_qdrant.queries.corpus import Corpus
     from xlingual_qdrant.queries.duplicates.finding import DuplicateReport
 
-_SHOWN = 20
-"""Groups that a table shows; a pipe and --json get all."""
-
 
 @click.command(
     epilog="""\b
@@ -47,7 +41,7 @@ Examples:
   xlingual dedup --apply --deleted removed.jsonl
   xlingual dedup --kinds exact,near --keep first --where 'year = 2024'
   xlingual dedup --keep 'prefer-lang en,de' --json > groups.jsonl
-  xlingual dedup tickets.jsonl --out clean.jsonl"""
+  xlingual dedup tickets.jsonl --output clean.jsonl"""
 )
 @click.argument("files", nargs=-1, metavar="[FILE...]", type=click.Path())
 @click.option(
@@ -99,7 +93,7 @@ Examples:
     help="With --apply, write what is deleted to this file first, as JSON Lines.",
 )
 @click.option(
-    "--out",
+    "--output",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
     help="Of files, write the texts that stay to this file, as JSON Lines.",
@@ -128,7 +122,7 @@ def command(
     refused: bool,
     apply: bool,
     deleted: Path | None,
-    out: Path | None,
+    output: Path | None,
     checkpoint: Path | None,
     langs: tuple[str, ...] | None,
     where: str | None,
@@ -141,14 +135,14 @@ def command(
     are no duplicates.
 
     Nothing is deleted without --apply. On a terminal a table is printed, into a pipe lines of
-    kind, score, language and id of each duplicate and the id that is kept, with --json an object
-    for each group.
+    kind, score, language and id of each duplicate, the id that is kept, and the texts of both, with
+    --json an object for each group.
     """
     from xlingual_qdrant.queries.duplicates.deciding import USUAL
     from xlingual_qdrant.queries.duplicates.finding import find_duplicates, kept_documents
     from xlingual_qdrant.queries.duplicates.guards import GUARDS, checked_guards
 
-    _check(files, apply, deleted, out, langs, where)
+    _check(files, apply, deleted, output, langs, where)
     left_out = GUARDS if no_guards else checked_guards(without_guard)
     with ExitStack() as stack:
         collection = stack.enter_context(_opened(options, bool(files)))
@@ -168,16 +162,16 @@ def command(
                 checkpoint=checkpoint,
                 on_progress=_watched(bar),
             )
-        if corpus is not None and out is not None:
-            with written_file(out) as stream:
+        if corpus is not None and output is not None:
+            with written_file(output) as stream:
                 for document in kept_documents(corpus, report):
                     stream.write(json_line(document_row(document)))
         else:
-            _print(report, options, refused)
+            print_duplicates(report, options, refused=refused)
         for line in _summary(report):
             options.say(line)
-        if out is not None:
-            options.say(f"{counted(report.documents - len(report.ids), 'text')} kept in {out}.")
+        if output is not None:
+            options.say(f"{counted(report.documents - len(report.ids), 'text')} kept in {output}.")
         elif apply:
             _apply(collection, report, deleted, options)
         elif report.groups and corpus is None:
@@ -188,20 +182,20 @@ def _check(
     files: tuple[str, ...],
     apply: bool,
     deleted: Path | None,
-    out: Path | None,
+    output: Path | None,
     langs: tuple[str, ...] | None,
     where: str | None,
 ) -> None:
     if files and (apply or deleted):
-        raise UsageError("files are never changed; --out FILE gets the texts that stay")
+        raise UsageError("files are never changed; --output FILE gets the texts that stay")
     if files and (langs or where):
         raise UsageError("--langs and --where are for the collection, not for files")
-    if out and not files:
-        raise UsageError("--out is for files; of the collection, --apply deletes the duplicates")
+    if output and not files:
+        raise UsageError("--output is for files; of the collection, --apply deletes duplicates")
     if deleted and not apply:
         raise UsageError("--deleted goes with --apply; without it nothing is deleted")
-    if out and out.is_file() and any(Path(f).exists() and out.samefile(f) for f in files):
-        raise UsageError(f"{out} is read, the texts that stay cannot be written there too")
+    if output and output.is_file() and any(Path(f).exists() and output.samefile(f) for f in files):
+        raise UsageError(f"{output} is read, the texts that stay cannot be written there too")
     if deleted and deleted.is_file() and deleted.stat().st_size:
         # It may be the only copy of what an earlier run deleted.
         raise UsageError(f"{deleted} is there already, and is not written over; give another name")
@@ -228,48 +222,6 @@ def _corpus(collection: Collection, files: tuple[str, ...]) -> Corpus:
 
 def _watched(bar: ProgressBar | None) -> Callable[[str, int, int], None] | None:
     return None if bar is None else bar.count
-
-
-def _print(report: DuplicateReport, options: Options, refused: bool) -> None:
-    if refused:
-        _print_refused(report, options)
-    elif options.json:
-        print_json(group.to_json() for group in report.groups)
-    elif sys.stdout.isatty():
-        _print_groups(report)
-    else:
-        print_rows(
-            (),
-            (
-                (other.kind, f"{other.score:.4f}", other.lang, other.id, group.kept)
-                for group in report.groups
-                for other in group.others
-            ),
-        )
-
-
-def _print_groups(report: DuplicateReport) -> None:
-    rows: list[tuple[str, str, str, str, str]] = []
-    for group in report.groups[:_SHOWN]:
-        ids = [group.kept, *(other.id for other in group.others)]
-        texts = [document.text for document in report.read(ids)]
-        rows.append(("kept", "", group.lang, group.kept, texts[0]))
-        for other, text in zip(group.others, texts[1:], strict=True):
-            rows.append((other.kind, f"{other.score:.4f}", other.lang, other.id, text))
-    if rows:
-        print_table(("kind", "score", "lang", "id", "text"), rows)
-    more = len(report.groups) - _SHOWN
-    if more > 0:
-        note(f"... and {counted(more, 'more group')}; --json prints all of them.")
-
-
-def _print_refused(report: DuplicateReport, options: Options) -> None:
-    if options.json:
-        print_json(each.to_json() for each in report.examples)
-        return
-    rows = [(f"{each.score:.4f}", each.left, each.right, each.reason) for each in report.examples]
-    if rows:
-        print_rows(("score", "left", "right", "reason"), rows)
 
 
 def _summary(report: DuplicateReport) -> Iterator[str]:

@@ -56,7 +56,7 @@ def command(
             count = _learn(collection, files, lang)
             options.say(f"Queries learned: {count:,}.")
         if forget:
-            collection.forget_queries()
+            _forget(collection, options)
         known = collection.recompute_statistics() if recompute else collection.statistics()
         if options.json:
             print_json([known.to_json()])
@@ -86,6 +86,16 @@ def _learn(collection: Collection, files: tuple[str, ...], lang: str | None) -> 
     for given, some in texts.items():
         collection.learn_queries(some, lang=given)
     return sum(map(len, texts.values()))
+
+
+def _forget(collection: Collection, options: Options) -> None:
+    count = sum(collection.statistics().asked.values())
+    collection.forget_queries()
+    if count:
+        queries = f"{count:,} {'query' if count == 1 else 'queries'}"
+        options.say(f"Forgot {queries} learned with '{collection.name}'.")
+    else:
+        options.say(f"There were no queries learned with '{collection.name}'.")
 
 
 def _print(known: StatisticsInfo) -> None:

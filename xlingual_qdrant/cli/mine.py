@@ -31,13 +31,15 @@ if TYPE_CHECKING:
 
 _SHOWN = 50
 """Pairs of a table at a terminal; more are for a file."""
+_FORMATS = ("tsv", "jsonl", "tmx")
+"""By their names, which are also the endings of files."""
 
 
 @click.command(
     epilog="""\b
 Examples:
   xlingual mine --source en --target fr
-  xlingual mine --source en --target fr --out memory.tmx
+  xlingual mine --source en --target fr --output memory.tmx
   xlingual mine --source-file english.txt --source en --target-file french.txt --target fr
   xlingual mine --source en --target de --target-collection german --threshold 1.2 --json"""
 )
@@ -116,14 +118,14 @@ Examples:
     help="Ask the store for neighbours, or compare all vectors in memory [by size].",
 )
 @click.option(
-    "--out",
+    "--output",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
     help="Write to this file, which appears when it is complete.",
 )
 @click.option(
     "--format",
-    type=click.Choice(["tsv", "jsonl", "tmx"]),
+    type=click.Choice(_FORMATS),
     help="The format [by the name of the file; tsv].",
 )
 @common_options
@@ -145,7 +147,7 @@ def command(
     skip_identical: bool,
     check_langs: bool,
     through_index: bool | None,
-    out: Path | None,
+    output: Path | None,
     format: str | None,
 ) -> None:
     """Find the translations in two sets of texts that were never lined up.
@@ -157,12 +159,12 @@ def command(
     On a terminal a table is printed, into a pipe lines of score, both ids and both texts with tabs
     between them, with --json an object a line.
 
-    With --out an interrupted run goes on where it was: give the same command again. Until it is
+    With --output an interrupted run goes on where it was: give the same command again. Until it is
     done, the folder FILE.progress holds what was found.
     """
     from xlingual_qdrant.queries.mining.mining import mine
 
-    shape = _format(format, out, options)
+    shape = _format(format, output, options)
     with ExitStack() as stack:
         files = source_file is not None and target_file is not None
         stored = not files or threshold == "calibrated"
@@ -188,18 +190,18 @@ def command(
             skip_identical=skip_identical,
             check_langs=check_langs,
             through_index=through_index,
-            checkpoint=None if out is None else out.with_name(f"{out.name}.progress"),
+            checkpoint=None if output is None else output.with_name(f"{output.name}.progress"),
             on_progress=None
             if shown is None
             else lambda done, total: shown.count("finding neighbours", done, total),
         )
-        count = _write(mined, out, shape)
+        count = _write(mined, output, shape)
         mined.finish()
     for listing, lang in ((mined.sources, source), (mined.targets, target)):
         if not len(listing):
             nothing = f"no text has the language '{lang}'" if lang else "a file is empty"
             options.say(f"Note: {nothing}.")
-    options.say(_summary(mined, count, out))
+    options.say(_summary(mined, count, output))
 
 
 def _opened(options: Options, *, stored: bool) -> AbstractContextManager[Collection]:
@@ -239,17 +241,29 @@ def _threshold(given: str | None) -> Threshold | None:
         ) from None
 
 
-def _format(given: str | None, out: Path | None, options: Options) -> str:
-    if options.json:
-        if given not in (None, "jsonl"):
-            raise UsageError(f"--json and --format {given} exclude each other")
-        return "jsonl"
-    if given is None and out is not None:
-        return {".tmx": "tmx", ".jsonl": "jsonl"}.get(out.suffix.lower(), "tsv")
-    return given or ("table" if out is None and sys.stdout.isatty() else "tsv")
+def _format(given: str | None, output: Path | None, options: Options) -> str:
+    if options.json and given not in (None, "jsonl"):
+        raise UsageError(f"--json and --format {given} exclude each other")
+    if given is not None:
+        return given
+    if output is None:
+        usual = "table" if sys.stdout.isatty() else "tsv"
+        return "jsonl" if options.json else usual
+    ending = output.suffix.lower().removeprefix(".")
+    if options.json and ending != "jsonl":
+        raise UsageError(
+            f"--json writes JSON Lines, and {output} does not end in .jsonl; rename it"
+        )
+    if ending not in _FORMATS:
+        endings = ", ".join(f".{name}" for name in _FORMATS)
+        raise UsageError(
+            f"the name {output} does not tell the format; let it end in one of {endings}, or give"
+            f" --format with one of {', '.join(_FORMATS)}"
+        )
+    return ending
 
 
-def _write(mined: Mined, out: Path | None, shape: str) -> int:
+def _write(mined: Mined, output: Path | None, shape: str) -> int:
     """Write all pairs; return how many there were."""
     counter = _Counter(mined)
     if shape == "table":
@@ -261,9 +275,9 @@ def _write(mined: Mined, out: Path | None, shape: str) -> int:
             print_table(("score", "source", "target"), rows)
         more = sum(1 for _ in counter)
         if more:
-            note(f"... and {more:,} more; --out FILE takes all of them.")
+            note(f"... and {more:,} more; --output FILE takes all of them.")
         return counter.count
-    target = nullcontext(sys.stdout.buffer) if out is None else written_file(out)
+    target = nullcontext(sys.stdout.buffer) if output is None else written_file(output)
     with target as stream:
         for part in _parts(counter, mined, shape):
             stream.write(part)
@@ -309,8 +323,8 @@ def _row(pair: MinedPair) -> dict[str, JsonValue]:
     }
 
 
-def _summary(mined: Mined, count: int, out: Path | None) -> str:
-    place = "" if out is None else f" in {out}"
+def _summary(mined: Mined, count: int, output: Path | None) -> str:
+    place = "" if output is None else f" in {output}"
     return (
         f"Found {counted(count, 'pair')} among {counted(len(mined.sources), 'text')} and"
         f" {len(mined.targets):,}, by {mined.measure}{place}."

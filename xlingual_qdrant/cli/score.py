@@ -155,7 +155,7 @@ def _asked(options: Options) -> Generator[Collection | Embedder]:
 def _rows(scored: Iterable[PairScore]) -> Iterator[dict[str, JsonValue]]:
     for pair in scored:
         row: dict[str, JsonValue] = asdict(pair)
-        for name in ("cosine", "margin", "probability"):
+        for name in ("cosine", "margin", "probability", "threshold"):
             value = getattr(pair, name)
             row[name] = None if value is None else round(value, 6)
         yield row

@@ -56,7 +56,8 @@ class WindowReader:
     first rejection ends the reading with RecordRejected, behind a window with all before it.
     shard: what belongs to another one is passed over. check: what a document has to pass, or
     becomes, in the end; raises InvalidDocument.
-    outcomes: what came of each source, complete when the iteration is over.
+    outcomes: what came of each source, complete when the iteration is over. columns: the names of
+    the fields of the first record, once it is read.
     """
 
     def __init__(
@@ -72,6 +73,7 @@ class WindowReader:
         check: Check | None = None,
     ) -> None:
         self.outcomes: list[FileOutcome] = []
+        self.columns: tuple[str, ...] = ()
         self._sources = sources
         self._mapping = mapping
         self._format: Format | None = format
@@ -157,6 +159,7 @@ class WindowReader:
         """Return what a record is to become."""
         if not isinstance(record, RawRecord):
             return record
+        self.columns = self.columns or tuple(record.fields)
         try:
             document = unreserved(self._document(record.fields))
             return document if self._check is None else self._check(document)

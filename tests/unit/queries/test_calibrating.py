@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 
 from xlingual_qdrant import Collection
-from xlingual_qdrant.calibration import ANY, SAME, Cut, read_calibration
+from xlingual_qdrant.calibration import (
+    ANY,
+    SAME,
+    Cut,
+    is_same,
+    read_calibration,
+    shipped_calibration,
+)
 from xlingual_qdrant.errors import InvalidInput, MissingExtra, UnknownColumn, UsageError
 from xlingual_qdrant.guide.texts import sample
 from xlingual_qdrant.parallel.reading import PairColumns
@@ -215,13 +222,32 @@ def test_without_labels_the_documents_are_asked_on_every_store(tmp_path, monkeyp
             assert read_calibration(collection.stored) == learned
         assert steps[-1] == (3, 3)
         answers.append(learned)
+    shipped = shipped_calibration(answers[0].embedder)
+    assert shipped is not None
     for learned in answers:
-        assert learned.cuts["cosine"].keys() == {"de|de", "de|sv", "sv|sv", ANY, SAME}
+        kept = {key for key in shipped.cuts["cosine"] if is_same(key)}
+        assert learned.cuts["cosine"].keys() == {"de|sv", ANY} | kept
         for measure, cuts in learned.cuts.items():
             for key, cut in cuts.items():
+                if is_same(key):
+                    assert cut == shipped.cuts[measure][key]
+                    continue
                 assert cut.method == "unlabelled"
                 judge = answers[0].cuts[measure][key]
                 assert cut.threshold == pytest.approx(judge.threshold, abs=1e-4)
+
+
+def test_without_labels_and_a_shipped_calibration_one_language_is_learned_too(
+    collection, monkeypatch
+) -> None:
+    monkeypatch.setattr(unlabelled_pairs, "ASKED", 12)
+    monkeypatch.setattr(calibrating, "shipped_calibration", lambda embedder: None)
+    texts = [text for text, _, lang in PAIRS if lang in ("de", "nl")]
+    collection.add([{"text": text, "lang": "de"} for text in texts])
+    learned = calibrate(collection)
+    assert {"de|de", SAME} <= learned.cuts["cosine"].keys()
+    assert learned.cuts["cosine"][SAME].method == "unlabelled"
+    assert learned.source == "120 documents of the collection, without labels"
 
 
 def test_too_few_documents_are_refused(collection) -> None:

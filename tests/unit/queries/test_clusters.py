@@ -8,6 +8,8 @@ import pytest
 from xlingual_qdrant import Collection, Document, load_embedder
 from xlingual_qdrant.demo import corpus
 from xlingual_qdrant.errors import UsageError
+from xlingual_qdrant.queries.kmeans import kmeans, sums_by
+from xlingual_qdrant.queries.topics import grouping
 from xlingual_qdrant.queries.topics.clusters import apply_clusters, cluster, unusual_shares
 from xlingual_qdrant.queries.topics.grouping import best_count, topics_of, without_language
 from xlingual_qdrant.settings import load_settings
@@ -110,6 +112,43 @@ def test_every_store_gives_the_same_clusters(tmp_path, kind):
         assert len({document.lang for document in shown}) == 4
         assert 0 < each.cohesion <= 1
         assert each.unusual == {}
+
+
+def test_the_order_of_writing_does_not_matter(tmp_path):
+    answers = []
+    for kind, step in (("memory", 1), ("memory", -1), ("faiss", -1)):
+        place = {"path": str(tmp_path / "store")} if kind == "faiss" else {}
+        settings = {"store": "here", "stores": {"here": {"kind": kind, **place}}}
+        with Collection.open("texts", settings=settings) as collection:
+            collection.add(list(corpus())[::step])
+            found = cluster(collection)
+            answers.append([(each.ids, each.medoid, each.examples) for each in found])
+    assert answers[0] == answers[1] == answers[2]
+
+
+def test_the_number_of_groups_is_tried_with_little_work(monkeypatch):
+    generator = np.random.default_rng(1)
+    middles = generator.standard_normal((8, 32))
+    rows = middles[np.arange(6000) % 8] + 0.5 * generator.standard_normal((6000, 32))
+    points = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+    work = []
+
+    def counted(points, count, *, rounds, **options):
+        work.append((len(points), rounds))
+        return kmeans(points, count, rounds=rounds, **options)
+
+    monkeypatch.setattr(grouping, "kmeans", counted)
+    assert best_count(points, 0) == 8
+    assert len(work) == 4 * 13
+    assert set(work) == {(2000, 8)}
+
+
+def test_sums_are_those_of_each_label():
+    points = np.arange(12, dtype=np.float32).reshape(6, 2)
+    labels = np.array([3, 0, 3, 1, 0, 3])
+    expected = [[10, 12], [6, 7], [0, 0], [14, 17], [0, 0]]
+    assert sums_by(labels, points, 5).tolist() == expected
+    assert sums_by(labels[:0], points[:0], 2).tolist() == [[0, 0], [0, 0]]
 
 
 @pytest.fixture

@@ -65,5 +65,12 @@ def labelled_texts(
     if found:
         return found
     if seen is not None and label not in seen.metadata:
-        raise UnknownColumn(os.fspath(listed[0]), label, sorted(seen.metadata))
+        file = os.fspath(listed[0])
+        if label in reader.columns:
+            raise UsageError(
+                f"{file}: the column '{label}' is the text, the language or the id of the rows,"
+                " and no label; name the column of the labels"
+            )
+        # Fields inside the metadata object of an export count as columns, too.
+        raise UnknownColumn(file, label, list(dict.fromkeys([*reader.columns, *seen.metadata])))
     raise UsageError(f"{os.fspath(listed[0])}: no text has something in the field '{label}'")

@@ -25,8 +25,10 @@ MOST_LANGUAGES = 8
 """Languages that are looked at, the largest first: the work grows with their square."""
 LEAST_DOCUMENTS = 10
 """A language with fewer documents tells nothing of itself."""
-PARALLEL = 0.5
+PARALLEL = 1 / 3
 """From this share of translations on, a collection counts as one of translations."""
+TELLING = 0.75
+"""Of a pair of languages where more documents would be mutual by chance nothing is told."""
 NOTICEABLE = 0.02
 """An excess of a document's own language below this is not worth a correction."""
 STRONG = 0.15
@@ -39,7 +41,8 @@ class Diagnosis:
 
     documents, languages: how many there are, by base language, most frequent first. sampled:
     how many were looked at. translated: the share of documents and other languages where the
-    document has a translation there, as estimated, 0 to 1; pairs: the same by pair of languages.
+    document has a translation there, as estimated, 0 to 1; pairs: the same by pair of languages,
+    each compared with its own chance, without those of which that tells nothing.
     mutual: how often a document and its nearest in another language are each other's nearest;
     chance: how often that is so within a language, where there are no translations. own_share:
     share of a document's own language among its ten nearest; fair_share: what it would be if
@@ -67,7 +70,7 @@ class Diagnosis:
         known = [f"{tag} {count:,}" for tag, count in self.languages.items()]
         more = f" and {len(known) - TOP} more" if len(known) > TOP else ""
         yield f"Documents: {self.documents:,} ({', '.join(known[:TOP])}{more})."
-        if self.sampled and self.pairs:
+        if self.sampled:
             yield (
                 f"Translations: about {self.translated:.0%} of what could be there."
                 f" Of {self.sampled:,} documents looked at, {self.mutual:.0%} have a nearest in"
@@ -105,17 +108,17 @@ class Diagnosis:
 _ADVICE: Mapping[Advice, str] = {
     "plain": "plain search: no language comes too early.",
     "neutral": (
-        'prefer="neutral" (--prefer neutral). Most documents have no translation here, and those in'
-        " the language of the question come too early."
+        'prefer="neutral" (--prefer neutral). Documents in the language of the question'
+        " come too early."
     ),
     "balanced": (
         'prefer="neutral" (--prefer neutral); prefer="balanced" where each language is to have its'
         " share of the first hits, because the own language crowds the others out."
     ),
     "bridge": (
-        'rescore="bridge" (--rescore bridge). Most documents are here in several languages:'
-        " bridge finds the versions of the best hit. Where people want one answer in whatever"
-        " language, neutral does better; compare both with questions of your own."
+        'rescore="bridge" (--rescore bridge). Many documents are here in more than one'
+        " language: bridge finds the versions of the best hit. Where people want one answer in"
+        " whatever language, neutral does better; compare both with questions of your own."
     ),
 }
 
@@ -158,7 +161,7 @@ def diagnose(
         languages=languages,
         sampled=sum(weights),
         translated=translated,
-        pairs={pair: beyond_chance(share, chance) for pair, share in looked.mutual.items()},
+        pairs=_by_pair(looked, languages),
         mutual=mutual,
         chance=chance,
         own_share=own,
@@ -173,6 +176,29 @@ def beyond_chance(mutual: float, chance: float) -> float:
     Those without one are mutual as often as by chance.
     """
     return max(0.0, (mutual - chance) / max(1 - chance, 1e-6))
+
+
+def _by_pair(looked: _Looked, counts: Mapping[str, int]) -> dict[tuple[str, str], float]:
+    found: dict[tuple[str, str], float] = {}
+    for (one, other), mutual in looked.mutual.items():
+        within = looked.within[one], looked.within[other]
+        chance = chance_between(within, (counts[one], counts[other]))
+        if chance <= TELLING:
+            found[one, other] = beyond_chance(mutual, chance)
+    return found
+
+
+def chance_between(within: tuple[float, float], counts: tuple[int, int]) -> float:
+    """Return how often a document of one language would be mutual in another by chance.
+
+    within: how often that is so in either language. counts: their documents. The more documents
+    the other language has, the nearer is the nearest of them, and the fewer there are in its own
+    that could be nearer to that one: with points at random, the odds grow with counts[1] /
+    counts[0], and are those within a language where both are equal.
+    """
+    mean = (within[0] + within[1]) / 2
+    many, few = mean * counts[1], (1 - mean) * counts[0]
+    return many / (many + few)
 
 
 def advised(translated: float, excess: float) -> Advice:

@@ -13,7 +13,9 @@ from xlingual_qdrant.calibration import (
     Calibration,
     Measure,
     embedder_name,
+    is_same,
     pair_key,
+    shipped_calibration,
     write_calibration,
 )
 from xlingual_qdrant.collection import Collection
@@ -55,7 +57,9 @@ def calibrate(
     langs: of the left and the right texts, for pairs without languages; else they are detected.
     Some hundred pairs of two languages are enough; those with few lean on all the others. Without
     pairs, what the documents' nearest neighbours look like decides: this is less sure, and needs
-    some hundred documents of a language. keep: with the collection, instead of what was there.
+    some hundred documents of a language; for two texts of one language, of which it says little,
+    the cuts that ship for the embedder stay, if there are any. keep: with the collection, instead
+    of what was there.
 
     Raises InvalidInput for too few pairs, UsageError for a collection with too few documents.
     """
@@ -63,16 +67,31 @@ def calibrate(
     if pairs is None:
         if langs is not None:
             raise UsageError("langs say of which languages pairs are; there are no pairs")
-        learned = Calibration(
-            embedder=name,
-            cuts=learn_unlabelled(collection, on_progress=on_progress),
-            source=f"{len(collection):,} documents of the collection, without labels",
-        )
+        learned = _from_documents(collection, name, on_progress)
     else:
         learned = _from_pairs(collection, name, pairs, langs, on_progress)
     if keep:
         write_calibration(collection.stored, learned)
     return learned
+
+
+def _from_documents(
+    collection: Collection, name: str, on_progress: OnProgress | None
+) -> Calibration:
+    cuts = learn_unlabelled(collection, on_progress=on_progress)
+    shipped = shipped_calibration(name)
+    source = f"{len(collection):,} documents of the collection, without labels"
+    if shipped is None:
+        return Calibration(embedder=name, cuts=cuts, source=source)
+    # The nearest of one language is most often another text of the same subject, so that what
+    # is learned from it would take far too many texts for the same.
+    for measure, found in cuts.items():
+        kept = {key: cut for key, cut in shipped.cuts.get(measure, {}).items() if is_same(key)}
+        if kept:
+            cuts[measure] = {key: cut for key, cut in found.items() if not is_same(key)} | kept
+    return Calibration(
+        embedder=name, cuts=cuts, source=f"{source} (two texts of one language: as shipped)"
+    )
 
 
 def _from_pairs(

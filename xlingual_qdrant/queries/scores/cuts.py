@@ -15,7 +15,7 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from xlingual_qdrant.calibration import ANY, SAME, Bin, Cut
+from xlingual_qdrant.calibration import ANY, SAME, Bin, Cut, is_same
 
 Floats: TypeAlias = NDArray[np.float64]
 
@@ -195,8 +195,8 @@ def learn_cuts(
     language or across languages, together: these take part as `SHRINK` pairs. F1 and reliability
     are measured on pairs that took no part: each fifth is held out once.
     """
-    same = {key: sample for key, sample in samples.items() if _is_same(key)}
-    across = {key: sample for key, sample in samples.items() if not _is_same(key)}
+    same = {key: sample for key, sample in samples.items() if is_same(key)}
+    across = {key: sample for key, sample in samples.items() if not is_same(key)}
     total = FOLDS * len(samples)
     kinds = [
         _learn_kind(
@@ -252,11 +252,6 @@ def _learn_kind(
     }
     cuts[name] = _cut(pooled, everything, parts[name])
     return _Kind(cuts, _HeldOut(np.concatenate(list(predicted.values())), everything))
-
-
-def _is_same(key: str) -> bool:
-    one, _, other = key.partition("|")
-    return one.partition("-")[0] == other.partition("-")[0]
 
 
 def _tell(on_progress: Callable[[int, int], None] | None, done: int, total: int) -> None:

@@ -87,7 +87,7 @@ def _labelled(
         if labels is not None:
             raise UnknownColumn(file, labels, list(row.fields))
         if same_from is not None:
-            raise UsageError(f"{file}: no column '{name}' has grades; name theirs with --labels")
+            raise UsageError(f"{file}: no column '{name}' has grades; name theirs with --label")
         return LabelledPair(pair.left, pair.right, True, pair.left_lang, pair.right_lang)
     found.labelled = True
     same = _same(row.fields[name], same_from)

@@ -14,7 +14,7 @@ from xlingual_qdrant.collection import Collection
 from xlingual_qdrant.documents import Document, JsonValue
 from xlingual_qdrant.errors import UsageError
 from xlingual_qdrant.filters import Filter
-from xlingual_qdrant.queries.corpus import corpus_of_collection
+from xlingual_qdrant.queries.corpus import Corpus, corpus_of_collection
 from xlingual_qdrant.queries.neighbours import OnProgress
 from xlingual_qdrant.queries.topics.grouping import topics_of, without_language
 
@@ -76,14 +76,14 @@ def cluster(
     usual. min_size: smaller groups are left out, too; hence there may be fewer than `count`.
 
     Vectors are those of the collection; nothing is embedded, and nothing is written. The same
-    documents in the same order give the same groups.
+    documents give the same groups on every store, in whatever order they were written.
     """
     if count is not None:
         checked_count("count", count)
     checked_count("min_size", min_size)
     if examples < 0:
         raise UsageError(f"examples is {examples}; give 0 or more")
-    corpus = corpus_of_collection(collection, langs=langs, where=where)
+    corpus = _by_id(corpus_of_collection(collection, langs=langs, where=where))
     if not len(corpus):
         return []
     if count is not None and count > len(corpus):
@@ -115,6 +115,18 @@ def cluster(
             )
         )
     return found
+
+
+def _by_id(corpus: Corpus) -> Corpus:
+    """Return the rows ordered by id: the order of a scan is that of the store."""
+    order = sorted(range(len(corpus)), key=corpus.ids.__getitem__)
+    read = corpus.read
+    return Corpus(
+        [corpus.ids[row] for row in order],
+        corpus.langs[order],
+        corpus.vectors[order],
+        lambda rows: read([order[row] for row in rows]),
+    )
 
 
 def apply_clusters(

@@ -16,8 +16,9 @@ LEARNED_FROM = 20_000
 
 _ROUNDS = 25
 _STARTS = 4  # of which the closest groups are kept
+_ROUNDS_TRIED = 8  # while numbers of groups are tried
 _JUDGED = 1500  # rows whose silhouettes choose the number of groups
-_TRIED_ON = 5000  # rows that are grouped for that
+_TRIED_ON = 2000  # rows that are grouped for that
 _MOST = 100  # groups that are tried
 _CLEAR = 0.1  # a silhouette that says something
 _UNCLEAR = 30  # groups at most where none does
@@ -88,7 +89,8 @@ def best_count(points: Vectors, seed: int) -> int:
     best, highest = 0, _CLEAR
     distances = 1 - judged @ judged.T
     for count in (each for each in tried if each <= most):
-        labels, _ = nearest_centre(judged, _closest(sample, count, generator))
+        centres = _closest(sample, count, generator, rounds=_ROUNDS_TRIED)
+        labels, _ = nearest_centre(judged, centres)
         reached = float(_silhouettes(distances, labels, count).mean())
         if reached > highest:
             best, highest = count, reached
@@ -114,11 +116,17 @@ def _silhouettes(
     return np.where(known, (np.where(known, other, 0) - own) / larger, 0).astype(np.float32)
 
 
-def _closest(points: Vectors, count: int, generator: np.random.Generator) -> Vectors:
+def _closest(
+    points: Vectors,
+    count: int,
+    generator: np.random.Generator,
+    *,
+    rounds: int = _ROUNDS,
+) -> Vectors:
     """Return the centres of the start after which the rows lie closest to them."""
     best, nearest = None, -np.inf
     for _ in range(_STARTS):
-        centres = kmeans(points, count, rounds=_ROUNDS, generator=generator, spread=True)
+        centres = kmeans(points, count, rounds=rounds, generator=generator, spread=True)
         reached = float(nearest_centre(points, centres)[1].mean())
         if best is None or reached > nearest:
             best, nearest = centres, reached

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,12 @@ import pytest
 from xlingual_qdrant import Collection
 from xlingual_qdrant.guide.texts import Pair, sample
 from xlingual_qdrant.queries.evaluation import Diagnosis, diagnose
-from xlingual_qdrant.queries.evaluation.diagnosis import advised, beyond_chance, sampled_ids
+from xlingual_qdrant.queries.evaluation.diagnosis import (
+    advised,
+    beyond_chance,
+    chance_between,
+    sampled_ids,
+)
 
 STORES = {
     "memory": {"kind": "memory"},
@@ -93,6 +99,8 @@ def test_the_sample_is_the_same_each_time_and_shared_among_languages(tmp_path: P
     [
         (0.9, 0.3, "bridge"),
         (0.5, 0.0, "bridge"),
+        (0.34, 0.2, "bridge"),
+        (0.33, 0.2, "balanced"),
         (0.2, 0.2, "balanced"),
         (0.2, 0.05, "neutral"),
         (0.2, -0.1, "plain"),
@@ -100,6 +108,41 @@ def test_the_sample_is_the_same_each_time_and_shared_among_languages(tmp_path: P
 )
 def test_advice_follows_the_numbers(translated: float, excess: float, advice: str) -> None:
     assert advised(translated, excess) == advice
+
+
+def test_no_sentence_contradicts_the_share_of_translations(tmp_path: Path) -> None:
+    half = [*both(PAIRS[:30]), *either(PAIRS[30:])]
+    found = diagnosed(tmp_path, half)
+    assert 1 / 3 < found.translated < 0.9
+    assert found.advice == "bridge"
+    assert "Most" not in "\n".join(found.in_words())
+    words = replace(found, advice="neutral").in_words()
+    assert "no translation" not in "\n".join(words)
+
+
+def test_a_small_language_has_no_translations_by_chance(tmp_path: Path) -> None:
+    texts = sample(60)
+    few = {"ar": 15, "fr": 60, "es": 30}
+    rows = [
+        (pair.text, lang)
+        for lang, count in few.items()
+        for pair in [pair for pair in texts if pair.lang == lang][:count]
+    ]
+    known = {pair.translation for pair in texts if pair.lang in few}
+    others = {pair.translation: "en" for pair in texts if pair.translation not in known}
+    found = diagnosed(tmp_path, rows + list(others.items())[:300])
+    assert found.pairs
+    assert max(found.pairs.values()) < 0.1
+    assert ("en", "ar") in found.pairs
+    assert ("ar", "en") not in found.pairs
+
+
+def test_chance_grows_with_the_size_of_the_other_language() -> None:
+    assert chance_between((0.4, 0.6), (100, 100)) == pytest.approx(0.5)
+    assert chance_between((0.4, 0.6), (100, 300)) == pytest.approx(0.75)
+    assert chance_between((0.4, 0.6), (300, 100)) == pytest.approx(0.25)
+    assert chance_between((0.0, 0.0), (10, 100)) == 0
+    assert chance_between((1.0, 1.0), (10, 100)) == 1
 
 
 def test_what_happens_by_chance_is_taken_off() -> None:

@@ -51,6 +51,7 @@ def test_every_file_of_a_command_is_in_the_table():
         "addresses",
         "classify_predict",
         "classify_report",
+        "duplicate_groups",
         "input",
         "labelled",
         "models_bench",

@@ -16,6 +16,7 @@ from xlingual_qdrant.documents import Document, JsonValue, content_hash
 from xlingual_qdrant.errors import EmbedderMismatch, SchemaMismatch
 from xlingual_qdrant.ports import LanguageDetector, Store, StoredCollection, Vectors
 from xlingual_qdrant.schema import CollectionSchema
+from xlingual_qdrant.statistics import STATE as STATISTICS
 from xlingual_qdrant.transfer.sources import (
     BATCH,
     OnProgress,
@@ -214,7 +215,8 @@ def compare(
             on_progress("verifying", found.source.rows, total)
     if target.count() > found.target.rows:
         _note_extra(found, source, target)
-    keys = {*source.states(), *target.states()} - {but_state}
+    # Statistics follow the documents on either side, and are made again at will.
+    keys = {*source.states(), *target.states()} - {but_state, STATISTICS}
     found.states = sorted(k for k in keys if source.read_state(k) != target.read_state(k))
     return found
 

@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Sequence
 from itertools import groupby
-from typing import Any, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from xlingual_qdrant.guide.texts import Graded, Pair
 from xlingual_qdrant.ports import Embedder, Vectors
-
-Ranks: TypeAlias = NDArray[np.float64]
-
-TIE = 1e-6
-"""Two cosines closer than this count as equal."""
-_BLOCK = 512  # queries whose cosines are held at once
+from xlingual_qdrant.queries.evaluation.correlation import spearman
+from xlingual_qdrant.queries.evaluation.tatoeba import own_are_nearest
 
 
 def translations_found(embedder: Embedder, pairs: Sequence[Pair]) -> dict[str, float]:
@@ -27,7 +20,7 @@ def translations_found(embedder: Embedder, pairs: Sequence[Pair]) -> dict[str, f
     """
     queries = embedder.embed_queries([pair.text for pair in pairs])
     pool = embedder.embed_documents([pair.translation for pair in pairs])
-    found = _found(queries, pool, [pair.translation for pair in pairs])
+    found = own_are_nearest(queries, pool, [pair.translation for pair in pairs])
     return {
         lang: float(np.mean([found[place] for place in places]))
         for lang, places in _by_language(pairs).items()
@@ -49,8 +42,10 @@ def translations_both_ways(
         left_pool, right_pool = left_queries, right_queries
     shares: dict[str, tuple[float, float]] = {}
     for lang, places in _by_language(pairs).items():
-        there = _found(left_queries[places], right_pool[places], [right[i] for i in places])
-        back = _found(right_queries[places], left_pool[places], [left[i] for i in places])
+        there = own_are_nearest(
+            left_queries[places], right_pool[places], [right[i] for i in places]
+        )
+        back = own_are_nearest(right_queries[places], left_pool[places], [left[i] for i in places])
         shares[lang] = float(there.mean()), float(back.mean())
     return shares
 
@@ -73,40 +68,6 @@ def agreement(vectors: Vectors, reference: Vectors) -> tuple[float, float]:
     """Return the least and the mean cosine of the rows of two arrays."""
     cosines = (vectors.astype(np.float64) * reference).sum(axis=1)
     return float(cosines.min()), float(cosines.mean())
-
-
-def spearman(a: NDArray[Any], b: NDArray[Any]) -> float:
-    """Return the correlation of ranks; equal values have their mean rank. 0 if one is constant."""
-    x, y = _ranks(a), _ranks(b)
-    x, y = x - x.mean(), y - y.mean()
-    length = float(np.sqrt((x @ x) * (y @ y)))
-    return float(x @ y) / length if length else 0.0
-
-
-def _ranks(values: NDArray[Any]) -> Ranks:
-    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
-    last = np.cumsum(counts)
-    return (last - (counts - 1) / 2)[inverse]
-
-
-def _found(queries: Vectors, pool: Vectors, texts: Sequence[str]) -> NDArray[np.bool_]:
-    """Say of each query whether its own row of the pool, or one of the same text, is nearest."""
-    texts_known = {text: number for number, text in enumerate(sorted(set(map(_plain, texts))))}
-    same = np.array([texts_known[_plain(text)] for text in texts])
-    found = np.empty(len(queries), dtype=np.bool_)
-    for first in range(0, len(queries), _BLOCK):
-        cosines = queries[first : first + _BLOCK] @ pool.T
-        best = cosines >= cosines.max(axis=1, keepdims=True) - TIE
-        right = same[None, :] == same[first : first + len(cosines), None]
-        found[first : first + len(cosines)] = (best & right).any(axis=1)
-    return found
-
-
-def _plain(text: str) -> str:
-    """Return a text without case, punctuation and superfluous spaces."""
-    text = unicodedata.normalize("NFKC", text).casefold()
-    kept = (char if unicodedata.category(char)[0] in "LMN" else " " for char in text)
-    return " ".join("".join(kept).split())
 
 
 def _by_language(pairs: Sequence[Pair]) -> dict[str, list[int]]:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from xlingual_qdrant.ports import Vectors
 from xlingual_qdrant.queries.evaluation.tables import Embed, Figures, grouped, mean, read_table
@@ -39,18 +40,23 @@ def tatoeba(embed: Embed, folder: Path) -> Figures:
 
 
 def nearest_is_own(queries: Vectors, pool: Vectors, texts: Sequence[str]) -> float:
-    """Return the share of queries whose nearest row of the pool is their own, or of its text.
+    """Return the share of queries whose nearest row of the pool is their own, or of its text."""
+    return float(own_are_nearest(queries, pool, texts).mean())
+
+
+def own_are_nearest(queries: Vectors, pool: Vectors, texts: Sequence[str]) -> NDArray[np.bool_]:
+    """Say of each query whether its nearest row of the pool is its own, or one of the same text.
 
     queries, pool: unit rows in the same order. texts: of the pool.
     """
     own = np.unique([plain(text) for text in texts], return_inverse=True)[1]
-    hits = 0
+    found = np.empty(len(queries), dtype=np.bool_)
     for start in range(0, len(queries), _BLOCK):
         cosines = queries[start : start + _BLOCK] @ pool.T
         nearest = cosines >= cosines.max(axis=1, keepdims=True) - TIE
         same = own[None, :] == own[start : start + len(cosines), None]
-        hits += int((nearest & same).any(axis=1).sum())
-    return hits / len(queries)
+        found[start : start + len(cosines)] = (nearest & same).any(axis=1)
+    return found
 
 
 def plain(text: str) -> str:
